@@ -1,0 +1,245 @@
+//! The command line: what was typed, and nothing more. No files, no MPI.
+//!
+//! Each job's arguments become a deck layer, so that flags and deck keys are one thing. Paths that
+//! go into decks and records are text, so clap refuses those that are not UTF-8.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use toml::{Table, Value};
+
+use crate::deck::{Layer, Source};
+use crate::mandelbrot::palette::Palette;
+use crate::mandelbrot::spec::Schedule;
+
+/// Exact, verified, parallel: computations for MPI clusters.
+///
+/// Start it plainly to use all cores of this machine, or under mpirun or srun to use many.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done and verified, 1 verification failed, 2 usage or deck, 65 bad input data,
+70 internal, 74 I/O. Every run writes a record (--record) that says the same.";
+
+/// The jobs and tools.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Render the Mandelbrot set, exactly, at any size.
+    Mandelbrot(MandelbrotArgs),
+    /// Colour the raw counts of `mandelbrot --hdf5` again, without computing them.
+    Recolor(RecolorArgs),
+    /// Run the job that a deck names.
+    Run(RunArgs),
+    /// Check an output against its run record: size and checksum.
+    Verify(VerifyArgs),
+}
+
+/// What all jobs share.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Take parameters from this TOML file; flags override it.
+    #[arg(long, value_name = "FILE")]
+    pub deck: Option<PathBuf>,
+    #[command(flatten)]
+    /// What also goes without a deck.
+    pub how: How,
+}
+
+/// How a run is carried out, rather than what it computes.
+#[derive(Debug, Args)]
+pub struct How {
+    /// Where to write the run record [default: <OUTPUT>.json].
+    #[arg(long, value_name = "FILE.json")]
+    pub record: Option<String>,
+    /// Threads per rank [default: all allowed cores; under a launcher 1 or `SLURM_CPUS_PER_TASK`].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Print the effective parameters with their sources, memory and bytes; compute nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Replace outputs that exist.
+    #[arg(long)]
+    pub force: bool,
+    /// No progress on stderr.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Parameters of a picture.
+#[derive(Debug, Args)]
+pub struct MandelbrotArgs {
+    /// Pixels in a row [default: 640].
+    #[arg(short = 'W', long, value_name = "PIXELS")]
+    pub width: Option<u32>,
+    /// Rows [default: 480].
+    #[arg(short = 'H', long, value_name = "PIXELS")]
+    pub height: Option<u32>,
+    /// Steps after which a point counts as never escaping [default: 1000].
+    #[arg(short = 'n', long, value_name = "STEPS")]
+    pub max_iterations: Option<u32>,
+    /// The PNG to write [default: mandelbrot.png].
+    #[arg(short, long, value_name = "FILE.png")]
+    pub output: Option<String>,
+    /// The view, by its edges [default: -2.5,1,-1,1].
+    #[arg(long, value_name = "RE0,RE1,IM0,IM1", allow_hyphen_values = true)]
+    pub region: Option<String>,
+    /// The view, by its centre; square pixels.
+    #[arg(long, value_name = "RE,IM", allow_hyphen_values = true)]
+    pub center: Option<String>,
+    /// Magnification around the centre; 1 shows im -2..2.
+    #[arg(long, value_name = "Z", allow_hyphen_values = true)]
+    pub zoom: Option<f64>,
+    /// Who computes what [default: dynamic] [possible values: block, cyclic, dynamic].
+    #[arg(long, value_name = "NAME")]
+    pub schedule: Option<Schedule>,
+    #[command(flatten)]
+    /// How counts become colours.
+    pub paint: Paint,
+    /// Also write the raw channels: steps `N` and their smooth part `NF`.
+    #[arg(long, value_name = "FILE.h5")]
+    pub hdf5: Option<String>,
+    /// Instruction set [default: auto] [possible values: auto, reference, portable, avx2, avx512].
+    #[arg(long, value_name = "NAME")]
+    pub kernel: Option<String>,
+    /// Chooses the pixels that the run's check recomputes [default: 1].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    pub seed: Option<i64>,
+    #[command(flatten)]
+    /// What all jobs share.
+    pub common: Common,
+}
+
+/// How counts become colours.
+#[derive(Debug, Args)]
+pub struct Paint {
+    /// Colours [default: classic]. Known: see the end of this help.
+    #[arg(long, value_name = "NAME", help = palette_help())]
+    pub palette: Option<Palette>,
+    /// Bits per colour channel, 8 or 16 [default: 8].
+    #[arg(long, value_name = "BITS")]
+    pub depth: Option<u8>,
+}
+
+fn palette_help() -> String {
+    let names: Vec<String> = Palette::ALL.iter().map(ToString::to_string).collect();
+    format!("Colours [default: classic] [possible values: {}]", names.join(", "))
+}
+
+/// Parameters of `recolor`.
+#[derive(Debug, Args)]
+pub struct RecolorArgs {
+    /// What `dcomp mandelbrot --hdf5` wrote.
+    #[arg(value_name = "FILE.h5")]
+    pub input: String,
+    /// The PNG to write.
+    #[arg(short, long, value_name = "FILE.png")]
+    pub output: String,
+    #[command(flatten)]
+    /// How counts become colours.
+    pub paint: Paint,
+    #[command(flatten)]
+    /// How the run is carried out.
+    pub how: How,
+}
+
+/// Parameters of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The deck; its key `job` names the job.
+    #[arg(value_name = "DECK.toml")]
+    pub deck: PathBuf,
+    #[command(flatten)]
+    /// How the run is carried out.
+    pub how: How,
+}
+
+/// Parameters of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The output to check.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Its record [default: <FILE>.json].
+    #[arg(long, value_name = "FILE.json")]
+    pub record: Option<PathBuf>,
+}
+
+/// Collects the flags that were given.
+#[derive(Default)]
+struct Flags(Table);
+
+impl Flags {
+    fn set(mut self, key: &str, value: Option<impl Into<Value>>) -> Self {
+        if let Some(value) = value {
+            self.0.insert(key.into(), value.into());
+        }
+        self
+    }
+
+    fn how(self, how: &How) -> Self {
+        self.set("record", how.record.clone())
+            .set("threads", how.threads.map(i64::from))
+            .set("force", how.force.then_some(true))
+            .set("quiet", how.quiet.then_some(true))
+    }
+
+    fn layer(self) -> Layer {
+        Layer { source: Source::Flag, values: self.0 }
+    }
+}
+
+impl How {
+    /// These flags as a deck layer.
+    pub fn layer(&self) -> Layer {
+        Flags::default().how(self).layer()
+    }
+}
+
+impl MandelbrotArgs {
+    /// The flags as a deck layer.
+    pub fn layer(&self) -> Layer {
+        Flags::default()
+            .set("width", self.width.map(i64::from))
+            .set("height", self.height.map(i64::from))
+            .set("max_iterations", self.max_iterations.map(i64::from))
+            .set("output", self.output.clone())
+            .set("region", self.region.clone())
+            .set("center", self.center.clone())
+            .set("zoom", self.zoom)
+            .set("schedule", self.schedule.map(|schedule| schedule.to_string()))
+            .set("palette", self.paint.palette.map(|palette| palette.to_string()))
+            .set("depth", self.paint.depth.map(i64::from))
+            .set("hdf5", self.hdf5.clone())
+            .set("kernel", self.kernel.clone())
+            .set("seed", self.seed)
+            .how(&self.common.how)
+            .layer()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mandelbrot::spec::Numbers;
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_accepts_its_own_definition() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn negative_regions_are_values() {
+        let cli = Cli::try_parse_from(["dcomp", "mandelbrot", "--region", "-2,1,-1,1"]).unwrap();
+        let Command::Mandelbrot(args) = cli.command else { panic!("mandelbrot was typed") };
+        assert_eq!(args.layer().values["region"], Value::String("-2,1,-1,1".into()));
+        let numbers: Numbers<4> = args.region.unwrap().parse().unwrap();
+        assert_eq!(numbers.0, [-2.0, 1.0, -1.0, 1.0]);
+    }
+}

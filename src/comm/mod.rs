@@ -1,0 +1,232 @@
+//! Ranks and messages: the only place that names `mpi::`.
+//!
+//! [`Comm`] is all the ranks of a run. Its verbs take `usize` and `u64` and slices of any length,
+//! check every count, and send long payloads in rounds, because MPI 3.1 counts are C `int`s.
+//! Without a launcher `Comm` is one rank that never initialises MPI; each verb then has its plain
+//! one-rank meaning, so no job has a second code path.
+//!
+//! What this costs: one duplicated communicator, one node communicator, and a clock reading around
+//! each call (`mpi_s` in the run record).
+
+mod abort;
+mod agree;
+mod collectives;
+mod counter;
+mod exchange;
+pub mod launcher;
+mod window;
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use mpi::environment::Universe;
+use mpi::topology::{Color, Communicator, SimpleCommunicator};
+
+use crate::error::{Error, Result};
+use crate::num::to_u64;
+pub use abort::host_name;
+pub use collectives::{Element, Op};
+pub use counter::{Draw, Drawer, WorkCounter};
+pub use exchange::Received;
+use launcher::Launch;
+
+/// The rank that reads the deck, prints, and owns small files.
+pub const ROOT: u64 = 0;
+
+/// Traffic of this rank so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommStats {
+    /// Messages sent to other ranks. A collective that is not an exchange counts as one.
+    pub messages: u64,
+    /// Payload bytes sent to other ranks.
+    pub bytes_sent: u64,
+    /// Seconds inside MPI, waiting included.
+    pub mpi_s: f64,
+}
+
+/// Where this rank sits: nodes are the sets of ranks that share memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodePlace {
+    /// Rank within the node.
+    pub local_rank: u64,
+    /// Ranks on this node.
+    pub local_size: u64,
+    /// Nodes in the world.
+    pub node_count: u64,
+}
+
+/// The handles of a started MPI. The communicators are freed before the universe finalises.
+struct World {
+    world: SimpleCommunicator,
+    node: SimpleCommunicator,
+    _universe: Universe,
+}
+
+/// All ranks of the run. Only the thread that made it may use it (`MPI_THREAD_FUNNELED`).
+pub struct Comm {
+    mpi: Option<World>,
+    rank: u64,
+    size: u64,
+    place: NodePlace,
+    stats: Cell<CommStats>,
+    /// Most bytes that one rank hands to one collective call.
+    round_bytes: usize,
+}
+
+/// A round's payload per rank. Large enough that latency vanishes, small enough that staging
+/// copies stay out of the memory budget; `DCOMP_ROUND_BYTES` forces tiny rounds in tests.
+const ROUND_BYTES: usize = 32 << 20;
+
+impl Comm {
+    /// Collective. Starts MPI when a launcher started this process, else makes the one-rank form.
+    ///
+    /// # Errors
+    /// When the launcher gave no MPI, when the MPI library sees fewer ranks than the launcher
+    /// started, or when the threading level is not granted.
+    pub fn start() -> Result<Self> {
+        match launcher::detect_from_environment()? {
+            Launch::Alone => Ok(Self::alone()),
+            Launch::Mpi { size, .. } => Self::start_mpi(size),
+        }
+    }
+
+    /// The one-rank form: no MPI at all.
+    pub fn alone() -> Self {
+        Self {
+            mpi: None,
+            rank: 0,
+            size: 1,
+            place: NodePlace { local_rank: 0, local_size: 1, node_count: 1 },
+            stats: Cell::default(),
+            round_bytes: round_bytes(),
+        }
+    }
+
+    fn start_mpi(launched_size: Option<u64>) -> Result<Self> {
+        abort::yield_when_oversubscribed();
+        let (universe, granted) = mpi::initialize_with_threading(mpi::Threading::Funneled)
+            .ok_or_else(|| Error::internal("MPI was started twice"))?;
+        if granted < mpi::Threading::Funneled {
+            return Err(Error::usage(format!(
+                "the MPI library grants only {granted:?} threading, dcomp needs Funneled; \
+                 use an MPI built with thread support"
+            )));
+        }
+        let world = universe.world().duplicate();
+        abort::end_all_ranks_on_panic(world.rank());
+        let (rank, size) = (rank_u64(world.rank()), rank_u64(world.size()));
+        if size == 1 && launched_size.is_some_and(|launched| launched > 1) {
+            return Err(Error::usage(format!(
+                "the launcher started {} ranks but the MPI library that dcomp was built with sees \
+                 one; start it with that library's own mpirun, or rebuild dcomp with this MPI",
+                launched_size.unwrap_or(0)
+            )));
+        }
+        let node = node_communicator(&world);
+        let mut comm = Self {
+            place: NodePlace {
+                local_rank: rank_u64(node.rank()),
+                local_size: rank_u64(node.size()),
+                node_count: 0,
+            },
+            mpi: Some(World { world, node, _universe: universe }),
+            rank,
+            size,
+            stats: Cell::default(),
+            round_bytes: round_bytes(),
+        };
+        let mut leaders = [u64::from(comm.place.local_rank == 0)];
+        comm.all_reduce(Op::Sum, &mut leaders);
+        comm.place.node_count = leaders[0];
+        Ok(comm)
+    }
+
+    /// This rank, `0..size()`.
+    pub fn rank(&self) -> u64 {
+        self.rank
+    }
+
+    /// The number of ranks.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Whether this rank is the one that prints and owns small files.
+    pub fn is_root(&self) -> bool {
+        self.rank == ROOT
+    }
+
+    /// Where this rank sits among the nodes.
+    pub fn place(&self) -> NodePlace {
+        self.place
+    }
+
+    /// Whether MPI was started.
+    pub fn uses_mpi(&self) -> bool {
+        self.mpi.is_some()
+    }
+
+    /// Traffic so far.
+    pub fn stats(&self) -> CommStats {
+        self.stats.get()
+    }
+
+    /// The MPI library's own name and the standard it follows, or `None` without MPI.
+    pub fn library(&self) -> Option<(String, String)> {
+        self.mpi.as_ref()?;
+        let text = mpi::environment::library_version().unwrap_or_else(|_| "unknown".into());
+        // The string ends with a NUL and may run over several lines; the first one names it.
+        let line = text.lines().next().unwrap_or("").trim_matches(['\0', ' ']).to_owned();
+        let (major, minor) = mpi::environment::version();
+        Some((line, format!("{major}.{minor}")))
+    }
+
+    /// Times a call into MPI and counts what it sent.
+    fn timed<T>(&self, messages: u64, bytes: u64, call: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let value = call();
+        let mut stats = self.stats.get();
+        stats.mpi_s += start.elapsed().as_secs_f64();
+        stats.messages += messages;
+        stats.bytes_sent += bytes;
+        self.stats.set(stats);
+        value
+    }
+}
+
+/// The ranks that share this rank's memory. `DCOMP_RANKS_PER_NODE` splits a real node into several
+/// pretended ones, so that the path across nodes is tested on one machine.
+fn node_communicator(world: &SimpleCommunicator) -> SimpleCommunicator {
+    let node = world.split_shared(world.rank());
+    let pretended = std::env::var("DCOMP_RANKS_PER_NODE");
+    let pretended = pretended.ok().and_then(|text| text.parse::<mpi::Rank>().ok());
+    match pretended {
+        Some(ranks) if ranks > 0 => node
+            .split_by_color_with_key(Color::with_value(node.rank() / ranks), node.rank())
+            .expect("every rank has a colour"),
+        _ => node,
+    }
+}
+
+fn round_bytes() -> usize {
+    let forced = std::env::var("DCOMP_ROUND_BYTES").ok().and_then(|text| text.parse().ok());
+    // At least one u64 per round, or a reduction would never advance.
+    forced.unwrap_or(ROUND_BYTES).max(8)
+}
+
+fn rank_u64(rank: mpi::Rank) -> u64 {
+    u64::try_from(rank).expect("MPI ranks are not negative")
+}
+
+fn index(rank: u64) -> usize {
+    crate::num::to_usize(rank)
+}
+
+/// The C `int` that MPI wants; the callers have cut the payload so that it fits.
+fn count(elements: usize) -> mpi::Count {
+    mpi::Count::try_from(elements).expect("payloads are cut into rounds before")
+}
+
+fn byte_len<T>(slice: &[T]) -> u64 {
+    to_u64(size_of_val(slice))
+}

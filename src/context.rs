@@ -1,0 +1,30 @@
+//! What every step of a job works with: the ranks, this rank's threads, the clocks.
+
+use crate::comm::Comm;
+use crate::fault::Fault;
+use crate::measure::Meter;
+use crate::measure::progress::Progress;
+use crate::num::to_u64;
+use crate::threads::Threads;
+
+/// The surroundings of a run, the same for every job.
+pub struct Context {
+    /// All ranks.
+    pub comm: Comm,
+    /// This rank's threads.
+    pub threads: Threads,
+    /// Clocks and counters.
+    pub meter: Meter,
+    /// Where progress is shown.
+    pub progress: Progress,
+    /// A fault that a test asked for.
+    pub fault: Fault,
+}
+
+impl Context {
+    /// The number of threads of all ranks together, and of this node; ranks have equally many.
+    pub fn workers(&self) -> (u64, u64) {
+        let mine = to_u64(self.threads.count());
+        (mine * self.comm.size(), mine * self.comm.place().local_size)
+    }
+}

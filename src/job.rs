@@ -1,0 +1,171 @@
+//! The one sequence of phases that every job goes through.
+//!
+//! A job says what to plan, compute, exchange, verify and write; [`run`] times these, makes errors
+//! common to all ranks, and writes the record, so that none of it can differ between jobs. Work
+//! goes in rounds (bands of a picture, runs of a sort) so that memory has a bound whatever the
+//! size of the problem.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::measure::Phase;
+use crate::measure::record::{self, Ending, Findings, Identity};
+use crate::store::target;
+
+/// A computation in rounds. All methods are collective, and what they return is the same error or
+/// `Ok` on every rank.
+pub trait Job<'a>: Sized {
+    /// The name on the command line and in the record.
+    const NAME: &'static str;
+    /// The effective parameters; also the record's `spec`.
+    type Spec: Serialize;
+
+    /// Decides who does what and creates the outputs.
+    ///
+    /// # Errors
+    /// When an output cannot be made or the work cannot fit.
+    fn plan(spec: &'a Self::Spec, context: &'a Context) -> Result<Self>;
+    /// How many rounds follow.
+    fn rounds(&self) -> u64;
+    /// The kernel, on this rank's share of a round.
+    ///
+    /// # Errors
+    /// When any rank fails.
+    fn compute(&mut self, round: u64) -> Result<()>;
+    /// Moves results to the ranks that write them.
+    ///
+    /// # Errors
+    /// When any rank fails.
+    fn exchange(&mut self, round: u64) -> Result<()>;
+    /// Checks the round's results.
+    ///
+    /// # Errors
+    /// A verification error when any rank finds a wrong one.
+    fn verify(&mut self, round: u64) -> Result<()>;
+    /// Writes the round's results.
+    ///
+    /// # Errors
+    /// When any rank fails.
+    fn write(&mut self, round: u64) -> Result<()>;
+    /// Completes the outputs once all rounds are written.
+    ///
+    /// # Errors
+    /// When any rank fails.
+    fn complete(&mut self) -> Result<()>;
+    /// Checks the totals and reads the outputs back.
+    ///
+    /// # Errors
+    /// A verification error when anything differs.
+    fn conclude(&mut self) -> Result<Findings>;
+    /// Gives the outputs their names.
+    ///
+    /// # Errors
+    /// When any rank fails.
+    fn publish(self) -> Result<()>;
+}
+
+/// How a run is told apart from its job: where the record goes and what is said about it.
+pub struct Run {
+    /// The main output, when the job has one.
+    pub output: Option<PathBuf>,
+    /// Where `--record` sends the record.
+    pub record: Option<PathBuf>,
+    /// Whether the output was there before the run.
+    pub replaces: bool,
+    /// The identity that the record carries.
+    pub identity: Identity,
+}
+
+/// Collective. Runs a job from plan to record. The findings are there when it went well.
+///
+/// # Errors
+/// The job's error, or that of writing the record.
+pub fn run<'a, J: Job<'a>>(spec: &'a J::Spec, context: &'a Context, run: &Run) -> Result<Findings> {
+    let done = phases::<J>(spec, context);
+    context.progress.finish();
+    let ending = match &done {
+        Ok(_) => Ending { outcome: "ok".into(), exit_code: 0, message: String::new() },
+        Err(error) => Ending {
+            outcome: error.kind.outcome().into(),
+            exit_code: error.kind.exit_code(),
+            message: error.message.clone(),
+        },
+    };
+    let nothing = Findings::default();
+    let findings = done.as_ref().unwrap_or(&nothing);
+    let written = write_record(context, run, &ending, findings);
+    match (done, written) {
+        (Ok(findings), written) => written.map(|()| findings),
+        // The first error is the one to tell; that the record failed too follows from it, mostly.
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn phases<'a, J: Job<'a>>(spec: &'a J::Spec, context: &'a Context) -> Result<Findings> {
+    let meter = &context.meter;
+    let mut job = meter.phase(Phase::Plan, || J::plan(spec, context))?;
+    for round in 0..job.rounds() {
+        step(context, Phase::Compute, || job.compute(round))?;
+        step(context, Phase::Exchange, || job.exchange(round))?;
+        step(context, Phase::Verify, || job.verify(round))?;
+        step(context, Phase::Write, || job.write(round))?;
+    }
+    meter.phase(Phase::Write, || job.complete())?;
+    let findings = meter.phase(Phase::Verify, || job.conclude())?;
+    meter.phase(Phase::Write, || job.publish())?;
+    Ok(findings)
+}
+
+/// One phase of one round, timed, with an end that all ranks agree on.
+fn step(context: &Context, phase: Phase, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    context.meter.phase(phase, || {
+        work()?;
+        context.comm.agree(context.fault.after(phase))
+    })
+}
+
+/// Collective. The record goes where `--record` says, else beside the output. When a run fails and
+/// an older output stays, that one's record stays too, and the failure is told in a file of its own.
+fn write_record(context: &Context, run: &Run, ending: &Ending, findings: &Findings) -> Result<()> {
+    let Context { comm, meter, threads, .. } = context;
+    let record = record::assemble(comm, meter, threads, &run.identity, ending, findings);
+    let path = match (&run.record, &run.output) {
+        (Some(path), _) => Some(path.clone()),
+        (None, Some(output)) if ending.exit_code != 0 && run.replaces => {
+            let mut name = output.as_os_str().to_owned();
+            name.push(".failed.json");
+            Some(PathBuf::from(name))
+        }
+        (None, Some(output)) => Some(target::record_of(output)),
+        (None, None) => None,
+    };
+    let written = match (record, path) {
+        (Some(record), Some(path)) => write_atomically(&path, &record),
+        _ => Ok(()),
+    };
+    comm.agree(written)
+}
+
+fn write_atomically(path: &Path, record: &Value) -> Result<()> {
+    use std::io::Write;
+    let mut text = serde_json::to_string_pretty(record)
+        .map_err(|cause| Error::internal(format!("the record does not serialise: {cause}")))?;
+    text.push('\n');
+    let mut part = path.as_os_str().to_owned();
+    part.push(format!(".{}.part", std::process::id()));
+    let part = PathBuf::from(part);
+    let write = || -> std::io::Result<()> {
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&part)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&part, path)
+    };
+    write().map_err(|cause| {
+        std::fs::remove_file(&part).ok();
+        Error::io("write the record", path, &cause)
+    })
+}

@@ -1,0 +1,20 @@
+//! Who computes what: one-dimensional blocks, tiles of a picture, and the dynamic schedule.
+//!
+//! Nothing here communicates, opens a file or reads a clock. Integers and predicted costs go in,
+//! integers come out, and equal input gives equal output on every rank, so that each rank can make
+//! the whole plan for itself instead of waiting for a broadcast.
+
+pub mod batches;
+pub mod blocks;
+pub mod costs;
+pub mod model;
+pub mod rehearsal;
+pub mod schedule;
+pub mod tiles;
+
+pub use batches::node_draw;
+pub use blocks::{aligned_block, block, cyclic, displacements};
+pub use costs::{CostMap, sample_phase, sample_positions};
+pub use model::{CostModel, SAMPLE_RUN, Tuning};
+pub use schedule::plan;
+pub use tiles::{CELL, Tile, cut_rows, grid};

@@ -1,0 +1,16 @@
+//! Files: written beside their target, checked, then published.
+//!
+//! A file comes into being in four steps (`part.rs`): root makes a part file beside the target and
+//! reserves its size; every rank writes its own ranges with `pwrite`; checksums of what was meant
+//! are compared with what is read back; fsync and rename. No collective I/O library stands between
+//! the bytes and the error code of the system call, because those were seen to lose data in
+//! silence on a full disk. The price is that layouts must be known as byte offsets: `png.rs` and
+//! `hdf5.rs` provide them.
+
+pub mod crc;
+pub mod grid_file;
+pub mod hdf5;
+pub mod part;
+pub mod png;
+pub mod png_file;
+pub mod target;

@@ -1,0 +1,346 @@
+//! The part file: how every output of dcomp comes into being.
+//!
+//! Root makes `.<name>.<job id>.part` beside the target, all ranks write their ranges, what was
+//! written is read back by other cuts than it was written and compared by checksum, and only then
+//! the file gets its name. Whatever fails before that removes the part file and leaves an older
+//! output as it was. What it costs: the file is read once (from the page cache, mostly) and synced.
+
+use std::cell::RefCell;
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::crc::{self, Extent};
+use super::target::directory;
+use crate::comm::{Comm, Op};
+use crate::error::{Error, Result};
+use crate::measure::Meter;
+use crate::measure::record::FileSum;
+use crate::num::{to_u64, to_usize};
+use crate::partition::aligned_block;
+
+/// Read-back goes in pieces of this size: large enough for the disk, small beside the pictures.
+const READ_BYTES: usize = 1 << 20;
+
+/// Cuts for the read-back fall on multiples of this, the block size of common file systems.
+const BLOCK_BYTES: u64 = 4096;
+
+/// A file that is being written by all ranks.
+pub struct PartFile<'a> {
+    comm: &'a Comm,
+    meter: &'a Meter,
+    target: PathBuf,
+    part: PathBuf,
+    force: bool,
+    file: File,
+    /// What this rank has written, adjacent pieces joined.
+    extents: RefCell<Vec<Extent>>,
+    published: bool,
+}
+
+impl<'a> PartFile<'a> {
+    /// Collective. Root makes the part file, `prepare` fills in its header there (it may be called
+    /// with the path of an empty file), then every rank opens it.
+    ///
+    /// # Errors
+    /// The same on all ranks, when root cannot create or any rank cannot open it.
+    pub fn create(
+        comm: &'a Comm,
+        meter: &'a Meter,
+        target: &Path,
+        force: bool,
+        prepare: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        let part = part_path(target, &comm.decide(|| Ok(job_id()))?);
+        let made = if comm.is_root() { Some(meter.opening(|| create_exclusive(&part))) } else { None };
+        comm.agree(made.transpose())?;
+        // From here on a failure takes the part file away, on root, after all ranks know.
+        let remove = |_: &Error| {
+            if comm.is_root() {
+                std::fs::remove_file(&part).ok();
+            }
+        };
+        let prepared = if comm.is_root() { prepare(&part) } else { Ok(()) };
+        comm.agree(prepared).inspect_err(remove)?;
+        let opened = meter.opening(|| open_patiently(&part));
+        let file = comm.agree(opened).inspect_err(remove)?;
+        Ok(Self {
+            comm,
+            meter,
+            target: target.to_path_buf(),
+            part,
+            force,
+            file,
+            extents: RefCell::default(),
+            published: false,
+        })
+    }
+
+    /// Collective. Root reserves `bytes` on the disk, so that a full one is found before the work.
+    /// File systems that cannot reserve (some NFS) go on; their writes are checked like all others.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn reserve(&self, bytes: u64) -> Result<()> {
+        use nix::errno::Errno;
+        let end = i64::try_from(bytes)
+            .map_err(|_| Error::usage(format!("{} would exceed any disk", self.target.display())))?;
+        let reserved = if self.comm.is_root() && bytes > 0 {
+            match self.meter.filing(|| nix::fcntl::posix_fallocate(self.file.as_fd(), 0, end)) {
+                Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => Ok(()),
+                Err(cause) => Err(self.error(format!("reserve {bytes} bytes for"), &cause.into())),
+            }
+        } else {
+            Ok(())
+        };
+        self.comm.agree(reserved)
+    }
+
+    /// The file's length now. Local.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn len(&self) -> Result<u64> {
+        self.file.metadata().map(|meta| meta.len()).map_err(|cause| self.error("stat", &cause))
+    }
+
+    /// Writes `data` at `offset` and remembers its checksum. Local; agree before the next collective.
+    ///
+    /// # Errors
+    /// When the system refuses the write.
+    pub fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {
+        self.note(Extent::of(offset, data));
+        self.meter
+            .writing(data.len(), || self.file.write_all_at(data, offset))
+            .map_err(|cause| self.error(format!("write {} bytes at {offset} of", data.len()), &cause))
+    }
+
+    /// Takes bytes that lie in the file already, such as a header, into the checksum. Local.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn adopt(&self, offset: u64, bytes: u64) -> Result<()> {
+        let crc64 = self.read_checksum(offset, bytes)?;
+        self.note(Extent { offset, bytes, crc64 });
+        Ok(())
+    }
+
+    fn note(&self, extent: Extent) {
+        let mut extents = self.extents.borrow_mut();
+        match extents.last().and_then(|last| last.joined(extent)) {
+            Some(joined) => *extents.last_mut().expect("just read") = joined,
+            None => extents.push(extent),
+        }
+    }
+
+    /// Collective. Reads the file back, by equal cuts over the ranks rather than by who wrote what,
+    /// and compares it with what the ranks meant to write.
+    ///
+    /// # Errors
+    /// A verification error when the pieces do not cover the file or its bytes differ.
+    pub fn verify(&self) -> Result<FileSum> {
+        let meant = self.meant()?;
+        let range = aligned_block(meant.bytes, self.comm.size(), self.comm.rank(), BLOCK_BYTES);
+        let bytes = range.end - range.start;
+        let mine = self.comm.agree(self.read_checksum(range.start, bytes))?;
+        let (sums, lengths) = (self.comm.all_gather(mine), self.comm.all_gather(bytes));
+        let found = sums
+            .iter()
+            .zip(&lengths)
+            .fold(crc::checksum(&[]), |whole, (&sum, &bytes)| crc::combine(whole, sum, bytes));
+        let length = self.comm.agree(self.len())?;
+        if found == meant.crc64 && length == meant.bytes {
+            let path = self.target.display().to_string();
+            return Ok(FileSum { path, bytes: length, crc64: crc::hex(found) });
+        }
+        self.comm.agree(self.name_difference())?;
+        Err(Error::verification(format!(
+            "{}: read back {length} bytes with crc64 {}, written were {} bytes with crc64 {}, \
+             though each rank finds its own pieces unchanged; look for another program that writes \
+             to this file",
+            self.target.display(),
+            crc::hex(found),
+            meant.bytes,
+            crc::hex(meant.crc64),
+        )))
+    }
+
+    /// Collective. The whole file as the ranks meant it.
+    fn meant(&self) -> Result<Extent> {
+        let mut total = [self.extents.borrow().iter().map(|extent| extent.bytes).sum()];
+        self.comm.all_reduce(Op::Sum, &mut total);
+        let crc64 = joined(self.comm, &self.extents.borrow(), total[0])
+            .map_err(|error| Error { message: self.named(&error.message), ..error })?;
+        Ok(Extent { offset: 0, bytes: total[0], crc64 })
+    }
+
+    fn named(&self, problem: &str) -> String {
+        format!("{}: {problem}", self.target.display())
+    }
+
+    /// After a mismatch: does this rank find one of its own pieces changed? Names the first.
+    fn name_difference(&self) -> Result<()> {
+        for extent in self.extents.borrow().iter() {
+            if self.read_checksum(extent.offset, extent.bytes)? != extent.crc64 {
+                return Err(Error::verification(format!(
+                    "{}: bytes {}..{} differ from what was written; the disk or the network file \
+                     system returned other bytes than it was given",
+                    self.target.display(),
+                    extent.offset,
+                    extent.offset + extent.bytes
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_checksum(&self, offset: u64, bytes: u64) -> Result<u64> {
+        let mut buffer = vec![0_u8; READ_BYTES.min(to_usize(bytes))];
+        let (mut at, end, mut sum) = (offset, offset + bytes, crc::checksum(&[]));
+        while at < end {
+            let piece = &mut buffer[..READ_BYTES.min(to_usize(end - at))];
+            self.meter
+                .reading(piece.len(), || self.file.read_exact_at(piece, at))
+                .map_err(|cause| self.error(format!("read back at {at} of"), &cause))?;
+            sum = crc::combine(sum, crc::checksum(piece), to_u64(piece.len()));
+            at += to_u64(piece.len());
+        }
+        Ok(sum)
+    }
+
+    /// Collective. Syncs, gives the file its name, syncs the directory.
+    ///
+    /// # Errors
+    /// When any rank cannot sync, or root cannot rename.
+    pub fn publish(mut self) -> Result<()> {
+        let synced = self.meter.filing(|| self.file.sync_all());
+        self.comm.agree(synced.map_err(|cause| self.error("sync", &cause)))?;
+        let renamed = if self.comm.is_root() { self.rename() } else { Ok(()) };
+        self.comm.agree(renamed)?;
+        self.published = true;
+        Ok(())
+    }
+
+    fn rename(&self) -> Result<()> {
+        let publish = || -> std::io::Result<()> {
+            let mode = std::fs::Permissions::from_mode(0o666 & !umask());
+            self.file.set_permissions(mode)?;
+            if self.force {
+                std::fs::rename(&self.part, &self.target)?;
+            } else {
+                rename_to_new(&self.part, &self.target)?;
+            }
+            File::open(directory(&self.target))?.sync_all()
+        };
+        self.meter.filing(publish).map_err(|cause| self.error("publish", &cause))
+    }
+
+    fn error(&self, action: impl std::fmt::Display, cause: &std::io::Error) -> Error {
+        Error::io(action, &self.target, cause)
+    }
+}
+
+impl Drop for PartFile<'_> {
+    fn drop(&mut self) {
+        if !self.published && self.comm.is_root() {
+            std::fs::remove_file(&self.part).ok();
+        }
+    }
+}
+
+/// What keeps two runs from sharing a part file: Slurm's job id, else this process's.
+fn job_id() -> String {
+    std::env::var("SLURM_JOB_ID").unwrap_or_else(|_| std::process::id().to_string())
+}
+
+/// `.<name>.<job id>.part` beside the target.
+fn part_path(target: &Path, job: &str) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(target.file_name().expect("checked before"));
+    name.push(format!(".{job}.part"));
+    directory(target).join(name)
+}
+
+fn create_exclusive(part: &Path) -> Result<File> {
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
+            .open(part)
+    };
+    open().map_err(|cause| Error::io("create", part, &cause))
+}
+
+/// Renames, but fails when somebody made the target meanwhile. NFS does not know that kind of
+/// rename; there a hard link does the same.
+fn rename_to_new(part: &Path, target: &Path) -> std::io::Result<()> {
+    use nix::errno::Errno;
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    match renameat2(AT_FDCWD, part, AT_FDCWD, target, RenameFlags::RENAME_NOREPLACE) {
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            std::fs::hard_link(part, target)?;
+            std::fs::remove_file(part)
+        }
+        renamed => Ok(renamed?),
+    }
+}
+
+/// Opens what root has just made; a network file system may show it a moment later.
+fn open_patiently(part: &Path) -> Result<File> {
+    let mut tries = 0;
+    loop {
+        match OpenOptions::new().read(true).write(true).open(part) {
+            Ok(file) => return Ok(file),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && tries < 50 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            Err(cause) => return Err(Error::io("open", part, &cause)),
+        }
+    }
+}
+
+/// Collective. The checksum of `0..total` from the pieces of all ranks.
+///
+/// # Errors
+/// A verification error when the pieces leave a gap or overlap.
+pub fn joined(comm: &Comm, extents: &[Extent], total: u64) -> Result<u64> {
+    let words: Vec<u8> = extents
+        .iter()
+        .flat_map(|extent| [extent.offset, extent.bytes, extent.crc64])
+        .flat_map(u64::to_le_bytes)
+        .collect();
+    let parts = comm.gather_bytes(&words);
+    comm.decide(|| {
+        let all: Vec<Extent> = parts.iter().flat_map(|part| parse_extents(part)).collect();
+        crc::cover(all, total).map_err(|offset| {
+            Error::verification(format!("the ranks' pieces leave a gap or overlap at byte {offset}"))
+        })
+    })
+}
+
+fn parse_extents(words: &[u8]) -> Vec<Extent> {
+    let mut numbers = words
+        .chunks_exact(8)
+        .map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
+    let mut extents = Vec::new();
+    while let (Some(offset), Some(bytes), Some(crc64)) =
+        (numbers.next(), numbers.next(), numbers.next())
+    {
+        extents.push(Extent { offset, bytes, crc64 });
+    }
+    extents
+}
+
+/// The process's file mode mask, which can only be read by setting it.
+fn umask() -> u32 {
+    use nix::sys::stat::{Mode, umask};
+    let mask = umask(Mode::empty());
+    umask(mask);
+    mask.bits()
+}

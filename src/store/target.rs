@@ -1,0 +1,64 @@
+//! Where an output goes: checked before anything is computed.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Refuses what cannot become an output: no directory, a directory in its place, an existing file.
+/// `named` is the flag or deck key that gave the path.
+///
+/// # Errors
+/// A usage error for what another flag or path mends; an I/O error for what the system refuses.
+pub fn check(path: &Path, named: &str, force: bool) -> Result<()> {
+    if path.file_name().is_none() {
+        return Err(Error::usage(format!(
+            "{named} {} names no file; give a file name",
+            path.display()
+        )));
+    }
+    let parent = directory(path);
+    if !parent.is_dir() {
+        return Err(Error::usage(format!(
+            "{named} {}: the directory {} is not there; make it or choose another",
+            path.display(),
+            parent.display()
+        )));
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_dir() => Err(Error::usage(format!(
+            "{named} {} is a directory; give a file name in it",
+            path.display()
+        ))),
+        Ok(_) if !force => Err(Error::usage(format!(
+            "{named} {} exists; --force replaces it, or choose another name",
+            path.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The directory that holds `path`.
+pub fn directory(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// The path with `.json` appended: where the record of an output lies.
+pub fn record_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".json");
+    PathBuf::from(name)
+}
+
+/// Free bytes in the file system that holds `path`'s directory, for unprivileged users.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let stats = nix::sys::statvfs::statvfs(&directory(path)).ok()?;
+    Some(stats.blocks_available() * stats.fragment_size())
+}
+
+/// Whether something is at `path`, a dangling link included.
+pub fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}

@@ -1,0 +1,165 @@
+//! `Comm` on real ranks: every verb against what it must give, at several rank counts, with rounds
+//! of a few bytes and of megabytes, on real and pretended nodes.
+//!
+//! Without a launcher this program starts itself under `mpirun`; with one it is a rank.
+#![expect(clippy::print_stdout, reason = "the closing line of a test program")]
+
+use std::process::{Command, ExitCode};
+
+use dcomp::comm::{Comm, Op, WorkCounter};
+use dcomp::error::Error;
+use dcomp::num::{mix64, to_u64, to_usize};
+
+/// Rank counts, bytes per round, ranks per pretended node (0: the real node).
+const RUNS: [(u32, u32, u32); 10] = [
+    (1, 8, 0), (2, 8, 0), (3, 8, 0), (4, 1000, 0), (7, 8, 2), (8, 24, 3), (3, 1 << 25, 1),
+    (4, 1 << 25, 2), (5, 64, 0), (64, 1 << 20, 16),
+];
+
+fn main() -> ExitCode {
+    // `cargo test -- name` and `--list` of other test programs reach this one too.
+    if std::env::args().any(|word| word == "--list") {
+        return ExitCode::SUCCESS;
+    }
+    if std::env::var_os("DCOMP_TEST_RANK").is_some() {
+        as_rank();
+        return ExitCode::SUCCESS;
+    }
+    let program = std::env::current_exe().expect("this program has a path");
+    let mut failed = 0;
+    for (ranks, round_bytes, per_node) in RUNS {
+        let status = Command::new("timeout")
+            .args(["--kill-after=5", "120", "mpirun", "-n", &ranks.to_string()])
+            .arg(&program)
+            .env("DCOMP_TEST_RANK", "yes")
+            .env("DCOMP_ROUND_BYTES", round_bytes.to_string())
+            .env("DCOMP_RANKS_PER_NODE", per_node.to_string())
+            .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
+            .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+            .env("OMPI_MCA_rmaps_base_oversubscribe", "1")
+            .status();
+        let passed = status.as_ref().is_ok_and(std::process::ExitStatus::success);
+        let verdict = if passed { "ok" } else { "FAILED" };
+        println!("comm: {ranks} ranks, {round_bytes} bytes, {per_node} a node ... {verdict}");
+        failed += usize::from(!passed);
+    }
+    println!("comm: {} passed, {failed} failed", RUNS.len() - failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn as_rank() {
+    let comm = Comm::start().expect("started by mpirun");
+    assert!(comm.uses_mpi());
+    broadcasts(&comm);
+    reductions(&comm);
+    exchanges(&comm);
+    agreements(&comm);
+    counters(&comm);
+}
+
+/// Bytes that depend on who sends how many to whom.
+fn message(from: u64, to: u64) -> Vec<u8> {
+    let length = mix64(from * 1000 + to) % 700;
+    // Every seventh pair sends nothing at all.
+    let length = if (from + 3 * to) % 7 == 0 { 0 } else { length };
+    (0..length).map(|at| mix64(from << 32 | to << 16 | at).to_le_bytes()[0]).collect()
+}
+
+fn broadcasts(comm: &Comm) {
+    for length in [0, 1, 7, 8, 9, 5000] {
+        for root in [0, comm.size() - 1] {
+            let original: Vec<u8> = (0..length).map(|at| mix64(at).to_le_bytes()[0]).collect();
+            let mine = if comm.rank() == root { original.clone() } else { vec![9; 3] };
+            assert_eq!(comm.broadcast_bytes(root, mine), original);
+        }
+    }
+}
+
+fn reductions(comm: &Comm) {
+    let (rank, size) = (comm.rank(), comm.size());
+    for length in [0, 1, 2, 3, 1001] {
+        let mine: Vec<u64> = (0..length).map(|at| mix64(at ^ rank << 40) >> 8).collect();
+        let all: Vec<Vec<u64>> = (0..size)
+            .map(|rank| (0..length).map(|at| mix64(at ^ rank << 40) >> 8).collect())
+            .collect();
+        let column = |at: usize| all.iter().map(move |values| values[at]);
+        for op in [Op::Sum, Op::Min, Op::Max] {
+            let mut reduced = mine.clone();
+            comm.all_reduce(op, &mut reduced);
+            for (at, &value) in reduced.iter().enumerate() {
+                let expected = match op {
+                    Op::Sum => column(at).sum(),
+                    Op::Min => column(at).min().expect("a rank"),
+                    Op::Max => column(at).max().expect("a rank"),
+                };
+                assert_eq!(value, expected, "{op:?} of {length} at {at}");
+            }
+        }
+    }
+    assert_eq!(comm.exclusive_scan(rank + 1), (1..=rank).sum::<u64>());
+    assert_eq!(comm.all_gather(rank * 3), (0..size).map(|rank| rank * 3).collect::<Vec<_>>());
+}
+
+fn exchanges(comm: &Comm) {
+    let (rank, size) = (comm.rank(), comm.size());
+    let parts: Vec<Vec<u8>> = (0..size).map(|to| message(rank, to)).collect();
+    let counts: Vec<u64> = parts.iter().map(|part| to_u64(part.len())).collect();
+    let received = comm.exchange(&parts.concat(), &counts);
+    let expected: Vec<Vec<u8>> = (0..size).map(|from| message(from, rank)).collect();
+    assert_eq!(received.into_parts(), expected);
+    // Nobody sends anything; one rank sends everything.
+    let nothing = comm.exchange(&[], &vec![0; to_usize(size)]);
+    assert!(nothing.bytes.is_empty());
+    let mut counts = vec![0; to_usize(size)];
+    counts[to_usize(size - 1)] = if rank == 0 { 3000 } else { 0 };
+    let received = comm.exchange(&vec![7; to_usize(counts.iter().sum())], &counts);
+    assert_eq!(received.bytes.len(), if rank == size - 1 { 3000 } else { 0 });
+    let gathered = comm.gather_bytes(&message(rank, 1));
+    if comm.is_root() {
+        assert_eq!(gathered, (0..size).map(|rank| message(rank, 1)).collect::<Vec<_>>());
+    }
+    assert_eq!(comm.host_names().len(), to_usize(size));
+}
+
+fn agreements(comm: &Comm) {
+    assert_eq!(comm.agree(Ok(comm.rank())), Ok(comm.rank()));
+    for failing in [0, comm.size() / 2, comm.size() - 1] {
+        let local = if comm.rank() >= failing {
+            Err(Error::bad_input(format!("piece {}", comm.rank())))
+        } else {
+            Ok(())
+        };
+        let error = comm.agree(local).expect_err("a rank failed");
+        assert_eq!(error.kind.exit_code(), 65);
+        assert!(error.message.starts_with(&format!("piece {failing}")), "{error}");
+        let others = comm.size() - failing - 1;
+        if others > 0 {
+            assert!(error.message.contains(&format!("{others} more ranks failed")), "{error}");
+        }
+    }
+    let decided = comm.decide(|| Ok(comm.rank() + 41));
+    assert_eq!(decided, Ok(41));
+    let refused: Result<u64, Error> = comm.decide(|| Err(Error::usage("no")));
+    assert_eq!(refused, Err(Error::usage("no")));
+}
+
+/// Every index is drawn exactly once, by main threads and worker threads, in several rounds.
+fn counters(comm: &Comm) {
+    let mut counter = WorkCounter::new(comm, 2 * comm.place().local_size);
+    for total in [0, 1, 5, 1000] {
+        counter.reset(comm, total);
+        let drawer = counter.drawer();
+        let mut drawn = vec![0_u64; to_usize(total.into())];
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(move || {
+                std::iter::from_fn(|| drawer.draw_waiting()).collect::<Vec<u32>>()
+            });
+            let main: Vec<u32> = std::iter::from_fn(|| counter.draw(comm)).collect();
+            for index in main.into_iter().chain(worker.join().expect("no panic")) {
+                drawn[to_usize(index.into())] += 1;
+            }
+        });
+        comm.all_reduce(Op::Sum, &mut drawn);
+        assert!(drawn.iter().all(|&count| count == 1), "{total}: {drawn:?}");
+    }
+}

@@ -1,0 +1,128 @@
+//! One rank goes wrong: all ranks end in time, nothing half-made stays, the old output is intact.
+
+use std::time::{Duration, Instant};
+
+use crate::util::{Dir, Run};
+
+/// Five seconds from the fault, plus what a start of the launcher takes on a busy machine.
+const END_S: u32 = 5;
+const START_S: u32 = 15;
+
+fn picture(dir: &Dir, fault: &str) -> Run {
+    let words = ["mandelbrot", "-W", "400", "-H", "300", "--force", "--hdf5", "raw.h5", "-q"];
+    dir.dcomp(&words).ranks(4).env("DCOMP_FAULT", fault).limit_s(END_S + START_S)
+}
+
+/// The directory holds what it held, and the older output is what it was.
+fn nothing_changed(dir: &Dir, extra: &[&str]) {
+    let mut expected = vec!["mandelbrot.png"];
+    expected.extend(extra);
+    expected.sort_unstable();
+    assert_eq!(dir.names(), expected);
+    assert_eq!(dir.read("mandelbrot.png"), b"older output");
+}
+
+fn with_older_output(name: &str) -> Dir {
+    let dir = Dir::new(name);
+    dir.write("mandelbrot.png", "older output");
+    dir
+}
+
+#[test]
+fn an_error_on_one_rank_is_everybodys() {
+    for (rank, phase) in [(0, "compute"), (3, "exchange"), (1, "verify"), (2, "write")] {
+        let dir = with_older_output("io");
+        let done = picture(&dir, &format!("io:{rank}:{phase}")).fails(74);
+        done.says(&format!("(rank {rank} on "));
+        nothing_changed(&dir, &["mandelbrot.png.failed.json"]);
+        let record = dir.json("mandelbrot.png.failed.json");
+        assert_eq!(record["outcome"], "io");
+        assert_eq!(record["exit_code"], 74);
+        assert!(record["message"].as_str().unwrap().contains("Input/output error"));
+    }
+}
+
+#[test]
+fn a_wrong_result_is_found_and_told() {
+    for rank in 0..4 {
+        let dir = with_older_output("flip");
+        let done = picture(&dir, &format!("flip:{rank}:exchange")).run();
+        // The spoiled pixel may lie outside the sample; then the sums across ranks differ.
+        assert_eq!(done.code, 1, "{done:#?}");
+        nothing_changed(&dir, &["mandelbrot.png.failed.json"]);
+        assert_eq!(dir.json("mandelbrot.png.failed.json")["outcome"], "verification-failed");
+    }
+}
+
+#[test]
+fn a_panic_ends_all_ranks() {
+    let dir = with_older_output("panic");
+    let start = Instant::now();
+    let done = picture(&dir, "panic:2:compute").run();
+    assert!(done.code != 0);
+    done.says("internal error on rank 2 (");
+    assert!(start.elapsed() < Duration::from_secs((END_S + START_S).into()));
+    assert_eq!(dir.read("mandelbrot.png"), b"older output");
+}
+
+#[test]
+fn a_rank_that_leaves_ends_all_ranks() {
+    let dir = with_older_output("exit");
+    let done = picture(&dir, "exit:1:compute").run();
+    assert!(done.code != 0);
+    assert_eq!(dir.read("mandelbrot.png"), b"older output");
+}
+
+/// A rank stalls; then it is killed from outside, as the kernel does when memory runs out.
+#[test]
+fn a_killed_rank_ends_all_ranks() {
+    let dir = with_older_output("kill");
+    let mut child = picture(&dir, "stall:3:compute").command().spawn().unwrap();
+    let victim = wait_for(|| stalled_rank(&dir, child.id()));
+    let killed = Instant::now();
+    assert!(std::process::Command::new("kill").args(["-9", &victim]).status().unwrap().success());
+    let status = child.wait().unwrap();
+    assert!(!status.success());
+    assert!(killed.elapsed() < Duration::from_secs(END_S.into()), "{:?}", killed.elapsed());
+    assert_eq!(dir.read("mandelbrot.png"), b"older output");
+    wait_for(|| processes_in(&dir).is_empty().then_some(()));
+}
+
+/// Waits up to the start's allowance for something to be there.
+fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed() < Duration::from_secs(START_S.into()), "waited in vain");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Ids of dcomp processes that work in this test's directory.
+fn processes_in(dir: &Dir) -> Vec<String> {
+    let here = dir.path("").canonicalize().unwrap();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let ours = entries.filter(|entry| {
+        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        let works_in = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+        name.trim() == "dcomp" && works_in == here
+    });
+    ours.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Once all four ranks are there and the part file says that they are past planning: rank 3.
+fn stalled_rank(dir: &Dir, _launcher: u32) -> Option<String> {
+    let computing = dir.names().iter().filter(|name| name.ends_with(".part")).count() == 2;
+    let ranks = processes_in(dir);
+    if !computing || ranks.len() != 4 {
+        return None;
+    }
+    ranks.into_iter().find(|id| {
+        let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+        environment
+            .split(|&byte| byte == 0)
+            .any(|variable| variable == b"OMPI_COMM_WORLD_RANK=3" || variable == b"PMI_RANK=3")
+    })
+}

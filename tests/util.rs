@@ -1,0 +1,189 @@
+//! A small language for runs: a directory, a command, ranks, variables, a time limit.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+/// Every run ends within this many seconds or fails its test: a hang is a failure.
+const LIMIT_S: u32 = 120;
+
+/// A fresh directory for one test.
+pub struct Dir(PathBuf);
+
+impl Dir {
+    pub fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let unique = format!(
+            "{name}-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap_or_else(|cause| panic!("{name}: {cause}"))
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn json(&self, name: &str) -> Value {
+        serde_json::from_slice(&self.read(name)).unwrap()
+    }
+
+    /// The names in the directory, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into()).collect();
+        names.sort();
+        names
+    }
+
+    /// `dcomp` with these words, to be run in this directory.
+    pub fn dcomp(&self, words: &[&str]) -> Run {
+        let mut run = Run::program(env!("CARGO_BIN_EXE_dcomp"), &self.0);
+        run.words.extend(words.iter().map(OsString::from));
+        run
+    }
+
+    /// Another program, to be run in this directory.
+    pub fn program(&self, program: &str, words: &[&str]) -> Run {
+        let mut run = Run::program(program, &self.0);
+        run.words.extend(words.iter().map(OsString::from));
+        run
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        // A failed test leaves its files for eyes.
+        if !std::thread::panicking() {
+            std::fs::remove_dir_all(&self.0).ok();
+        }
+    }
+}
+
+/// A command on its way.
+pub struct Run {
+    words: Vec<OsString>,
+    directory: PathBuf,
+    ranks: Option<u32>,
+    variables: Vec<(String, String)>,
+    limit_s: u32,
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    command: String,
+}
+
+impl Run {
+    fn program(program: &str, directory: &Path) -> Self {
+        Self {
+            words: vec![OsString::from(program)],
+            directory: directory.to_path_buf(),
+            ranks: None,
+            variables: Vec::new(),
+            limit_s: LIMIT_S,
+        }
+    }
+
+    /// Under `mpirun -n ranks`; without this, no launcher.
+    pub fn ranks(mut self, ranks: u32) -> Self {
+        self.ranks = Some(ranks);
+        self
+    }
+
+    /// `None` is no launcher.
+    pub fn ranks_or_alone(mut self, ranks: Option<u32>) -> Self {
+        self.ranks = ranks;
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn limit_s(mut self, seconds: u32) -> Self {
+        self.limit_s = seconds;
+        self
+    }
+
+    /// The command with launcher and time limit, not yet started.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=5", &self.limit_s.to_string()]);
+        if let Some(ranks) = self.ranks {
+            command.args(["mpirun", "-n", &ranks.to_string()]);
+        }
+        command.args(&self.words).current_dir(&self.directory);
+        // Root in a container, more ranks than cores: what Open MPI wants to be told.
+        for (name, value) in [
+            ("OMPI_ALLOW_RUN_AS_ROOT", "1"),
+            ("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
+            ("OMPI_MCA_rmaps_base_oversubscribe", "1"),
+        ] {
+            command.env(name, value);
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    pub fn run(&self) -> Done {
+        let mut command = self.command();
+        let line = format!("{command:?}");
+        let output = command.output().unwrap_or_else(|cause| panic!("{line}: {cause}"));
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let done = Done {
+            code: output.status.code().unwrap_or(-1),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+            command: line,
+        };
+        assert!(done.code != 124 && done.code != 137, "not done in {} s: {done:#?}", self.limit_s);
+        done
+    }
+
+    /// Runs and expects success.
+    pub fn ok(&self) -> Done {
+        self.fails(0)
+    }
+
+    /// Runs and expects this exit code.
+    pub fn fails(&self, code: i32) -> Done {
+        let done = self.run();
+        assert_eq!(done.code, code, "exit code of {}\n{}{}", done.command, done.stdout, done.stderr);
+        done
+    }
+}
+
+impl Done {
+    /// The error output has `part`, exactly once: one rank tells it.
+    pub fn says(&self, part: &str) -> &Self {
+        let count = self.stderr.matches(part).count();
+        assert_eq!(count, 1, "`{part}` once in:\n{}\nof {}", self.stderr, self.command);
+        self
+    }
+}
+
+/// Whether this process is root, which mounting needs.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
