@@ -158,9 +158,7 @@ fn scaling(scratch: &Path) {
             busy.iter().map(|share| format!("{share:.3}")).collect::<Vec<_>>().join(" ")
         );
     }
-    for (what, values) in
-        [("after MPI's start", &ratios), ("whole processes", &process_ratios)]
-    {
+    for (what, values) in [("after MPI's start", &ratios), ("whole processes", &process_ratios)] {
         let (median, least, most) = spread(values);
         println!("efficiency T1 / (2 T2), {what}: {median:.3} ({least:.3}..{most:.3})");
     }

@@ -58,7 +58,8 @@ pub struct How {
     #[arg(long, value_name = "FILE.json")]
     pub record: Option<String>,
     /// Threads per rank [default: all allowed cores; under a launcher 1 or `SLURM_CPUS_PER_TASK`].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
     /// Print the effective parameters with their sources, memory and bytes; compute nothing.
     #[arg(long)]
@@ -75,13 +76,13 @@ pub struct How {
 #[derive(Debug, Args)]
 pub struct MandelbrotArgs {
     /// Pixels in a row [default: 640].
-    #[arg(short = 'W', long, value_name = "PIXELS")]
+    #[arg(short = 'W', long, allow_negative_numbers = true, value_name = "PIXELS")]
     pub width: Option<u32>,
     /// Rows [default: 480].
-    #[arg(short = 'H', long, value_name = "PIXELS")]
+    #[arg(short = 'H', long, allow_negative_numbers = true, value_name = "PIXELS")]
     pub height: Option<u32>,
     /// Steps after which a point counts as never escaping [default: 1000].
-    #[arg(short = 'n', long, value_name = "STEPS")]
+    #[arg(short = 'n', long, allow_negative_numbers = true, value_name = "STEPS")]
     pub max_iterations: Option<u32>,
     /// The PNG to write [default: mandelbrot.png].
     #[arg(short, long, value_name = "FILE.png")]
@@ -108,7 +109,8 @@ pub struct MandelbrotArgs {
     #[arg(long, value_name = "NAME")]
     pub kernel: Option<String>,
     /// Chooses the pixels that the run's check recomputes [default: 1].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: Option<i64>,
     #[command(flatten)]
     /// What all jobs share.
@@ -122,7 +124,7 @@ pub struct Paint {
     #[arg(long, value_name = "NAME", help = palette_help())]
     pub palette: Option<Palette>,
     /// Bits per colour channel, 8 or 16 [default: 8].
-    #[arg(long, value_name = "BITS")]
+    #[arg(long, allow_negative_numbers = true, value_name = "BITS")]
     pub depth: Option<u8>,
 }
 
@@ -240,6 +242,6 @@ mod tests {
         let Command::Mandelbrot(args) = cli.command else { panic!("mandelbrot was typed") };
         assert_eq!(args.layer().values["region"], Value::String("-2,1,-1,1".into()));
         let numbers: Numbers<4> = args.region.unwrap().parse().unwrap();
-        assert_eq!(numbers.0, [-2.0, 1.0, -1.0, 1.0]);
+        assert_eq!(numbers, Numbers([-2.0, 1.0, -1.0, 1.0]));
     }
 }

@@ -79,7 +79,10 @@ impl Error {
 
     /// A broken invariant of dcomp.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self { kind: Kind::Internal, message: format!("{}; this is a bug in dcomp", message.into()) }
+        Self {
+            kind: Kind::Internal,
+            message: format!("{}; this is a bug in dcomp", message.into()),
+        }
     }
 
     /// An operating-system error while doing `action` (a verb: "write", "create") to `path`.

@@ -32,7 +32,11 @@ pub fn len_f64(value: usize) -> f64 {
 }
 
 /// Towards zero, clamped to `0..=u64::MAX`, NaN to 0: the meaning of `as`, under a name.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturation is the documented meaning")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturation is the documented meaning"
+)]
 #[inline]
 pub fn floor_u64(value: f64) -> u64 {
     value as u64

@@ -25,12 +25,13 @@ use crate::measure::progress::Progress;
 use crate::measure::record::{Findings, Identity, now};
 use crate::measure::{Meter, Phase};
 use crate::num::{to_f64, to_u64};
-use crate::store::target;
+use crate::store::{self, target};
 use crate::threads::{self, Threads};
 use crate::verify;
 
 /// Runs a parsed command line; returns the exit code.
 pub fn start(cli: Cli, meter: Meter) -> u8 {
+    store::report_file_size_limit();
     let done = match cli.command {
         Command::Mandelbrot(args) => {
             let how = &args.common.how;
@@ -103,12 +104,8 @@ fn read_deck(file: &Path) -> Result<deck::Deck> {
 /// Parameters of a picture from all sources.
 fn resolve(flags: &Layer, deck_file: Option<&Path>) -> Result<(Spec, Settings, Merged)> {
     let defaults = Layer { source: Source::Default, ..deck::parse(spec::DEFAULTS, "")?.layer };
-    let known: Vec<String> = defaults
-        .values
-        .keys()
-        .cloned()
-        .chain(spec::OPTIONAL_KEYS.map(String::from))
-        .collect();
+    let known: Vec<String> =
+        defaults.values.keys().cloned().chain(spec::OPTIONAL_KEYS.map(String::from)).collect();
     let mut layers = vec![defaults];
     if let Some(file) = deck_file {
         let deck = read_deck(file)?;
@@ -131,12 +128,7 @@ fn resolve(flags: &Layer, deck_file: Option<&Path>) -> Result<(Spec, Settings, M
     Ok((spec, settings, merged))
 }
 
-fn mandelbrot(
-    flags: &Layer,
-    deck_file: Option<&Path>,
-    dry_run: bool,
-    meter: Meter,
-) -> Result<()> {
+fn mandelbrot(flags: &Layer, deck_file: Option<&Path>, dry_run: bool, meter: Meter) -> Result<()> {
     let launch = launcher::detect_from_environment()?;
     if dry_run {
         return on_one_rank(|| dry_run_mandelbrot(flags, deck_file, launch));
@@ -182,11 +174,7 @@ fn check_targets(spec: &Spec, settings: &Settings, merged: &Merged) -> Result<()
     check_record(settings, &merged.name("record"), outputs)
 }
 
-fn check_record(
-    settings: &Settings,
-    named: &str,
-    outputs: [Option<&PathBuf>; 2],
-) -> Result<()> {
+fn check_record(settings: &Settings, named: &str, outputs: [Option<&PathBuf>; 2]) -> Result<()> {
     let Some(record) = &settings.record else { return Ok(()) };
     if outputs.contains(&Some(record)) {
         return Err(Error::usage(format!("{named} is an output's file; give another name")));

@@ -59,11 +59,7 @@ impl Threads {
     }
 
     /// Runs `main` here and `worker` on every other thread; returns all values, main's first.
-    pub fn crew<R: Send>(
-        &self,
-        main: impl FnOnce() -> R,
-        worker: impl Fn() -> R + Sync,
-    ) -> Vec<R> {
+    pub fn crew<R: Send>(&self, main: impl FnOnce() -> R, worker: impl Fn() -> R + Sync) -> Vec<R> {
         self.region(|busy| {
             let others = Mutex::new(Vec::new());
             let first = if self.count == 1 {

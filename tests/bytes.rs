@@ -6,8 +6,19 @@ use dcomp::mandelbrot::kernel::Isa;
 
 /// Awkward on purpose: prime sizes, a view with filaments, several strips, fractions.
 const PICTURE: [&str; 13] = [
-    "mandelbrot", "-W", "307", "-H", "811", "-n", "700", "--center", "-0.7453,0.1127", "--zoom",
-    "60", "--palette", "viridis",
+    "mandelbrot",
+    "-W",
+    "307",
+    "-H",
+    "811",
+    "-n",
+    "700",
+    "--center",
+    "-0.7453,0.1127",
+    "--zoom",
+    "60",
+    "--palette",
+    "viridis",
 ];
 
 /// Makes the picture in one way and compares it with the first one made.
@@ -28,7 +39,8 @@ impl Same {
 
     fn check(&mut self, ranks: Option<u32>, words: &[&str], variables: &[(&str, &str)]) {
         let outputs = ["-o", "other.png", "--hdf5", "other.h5", "--force"];
-        let mut run = self.dir.dcomp(&[&PICTURE[..], &outputs, words].concat()).ranks_or_alone(ranks);
+        let mut run =
+            self.dir.dcomp(&[&PICTURE[..], &outputs, words].concat()).ranks_or_alone(ranks);
         for (name, value) in variables {
             run = run.env(name, value);
         }

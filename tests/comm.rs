@@ -12,8 +12,16 @@ use dcomp::num::{mix64, to_u64, to_usize};
 
 /// Rank counts, bytes per round, ranks per pretended node (0: the real node).
 const RUNS: [(u32, u32, u32); 10] = [
-    (1, 8, 0), (2, 8, 0), (3, 8, 0), (4, 1000, 0), (7, 8, 2), (8, 24, 3), (3, 1 << 25, 1),
-    (4, 1 << 25, 2), (5, 64, 0), (64, 1 << 20, 16),
+    (1, 8, 0),
+    (2, 8, 0),
+    (3, 8, 0),
+    (4, 1000, 0),
+    (7, 8, 2),
+    (8, 24, 3),
+    (3, 1 << 25, 1),
+    (4, 1 << 25, 2),
+    (5, 64, 0),
+    (64, 1 << 20, 16),
 ];
 
 fn main() -> ExitCode {
@@ -61,7 +69,7 @@ fn as_rank() {
 fn message(from: u64, to: u64) -> Vec<u8> {
     let length = mix64(from * 1000 + to) % 700;
     // Every seventh pair sends nothing at all.
-    let length = if (from + 3 * to) % 7 == 0 { 0 } else { length };
+    let length = if (from + 3 * to).is_multiple_of(7) { 0 } else { length };
     (0..length).map(|at| mix64(from << 32 | to << 16 | at).to_le_bytes()[0]).collect()
 }
 
@@ -151,9 +159,8 @@ fn counters(comm: &Comm) {
         let drawer = counter.drawer();
         let mut drawn = vec![0_u64; to_usize(total.into())];
         std::thread::scope(|scope| {
-            let worker = scope.spawn(move || {
-                std::iter::from_fn(|| drawer.draw_waiting()).collect::<Vec<u32>>()
-            });
+            let worker = scope
+                .spawn(move || std::iter::from_fn(|| drawer.draw_waiting()).collect::<Vec<u32>>());
             let main: Vec<u32> = std::iter::from_fn(|| counter.draw(comm)).collect();
             for index in main.into_iter().chain(worker.join().expect("no panic")) {
                 drawn[to_usize(index.into())] += 1;

@@ -7,7 +7,8 @@ use crate::util::Dir;
 fn decks(folder: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    let mut decks: Vec<_> = entries.filter(|path| path.extension() == Some("toml".as_ref())).collect();
+    let mut decks: Vec<_> =
+        entries.filter(|path| path.extension() == Some("toml".as_ref())).collect();
     decks.sort();
     assert!(!decks.is_empty(), "decks in {folder}");
     decks

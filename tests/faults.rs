@@ -9,7 +9,7 @@ const END_S: u32 = 5;
 const START_S: u32 = 15;
 
 fn picture(dir: &Dir, fault: &str) -> Run {
-    let words = ["mandelbrot", "-W", "400", "-H", "300", "--force", "--hdf5", "raw.h5", "-q"];
+    let words = ["mandelbrot", "-W", "400", "-H", "1000", "--force", "--hdf5", "raw.h5", "-q"];
     dir.dcomp(&words).ranks(4).env("DCOMP_FAULT", fault).limit_s(END_S + START_S)
 }
 

@@ -7,8 +7,18 @@ use crate::util::Dir;
 fn a_large_picture_stays_small_in_memory() {
     let dir = Dir::new("memory");
     let words = [
-        "mandelbrot", "-W", "16384", "-H", "8192", "-n", "64", "--palette", "viridis", "-q",
-        "-o", "large.png",
+        "mandelbrot",
+        "-W",
+        "16384",
+        "-H",
+        "8192",
+        "-n",
+        "64",
+        "--palette",
+        "viridis",
+        "-q",
+        "-o",
+        "large.png",
     ];
     dir.dcomp(&words).ranks(4).limit_s(240).ok();
     let record = dir.json("large.png.json");

@@ -103,7 +103,8 @@ fn pictures_of_one_view_agree() {
     let escaped = small.iter().filter(|&&count| count != NOT_ESCAPED).count();
     assert!(escaped > 1000 && small.len() - escaped > 10, "a view with both kinds");
     for (&short, &long) in small.iter().zip(&longer) {
-        assert!(short == long || (short == NOT_ESCAPED && long > 400));
+        // The test comes before each step: the largest count under a limit is one less.
+        assert!(short == long || (short == NOT_ESCAPED && long >= 400), "{short} {long}");
     }
     for (at, &count) in small.iter().enumerate() {
         let (x, y) = (at % 120, at / 120);

@@ -71,7 +71,8 @@ fn recolor_refuses_what_it_cannot_read() {
     dir.dcomp(&["recolor", "text.h5", "-o", "a.png"]).fails(65).says("text.h5");
     dir.dcomp(&["recolor", "none.h5", "-o", "a.png"]).fails(65).says("none.h5");
     dir.dcomp(&["recolor", "text.h5", "-o", "text.h5"]).fails(2).says("--output");
-    assert_eq!(dir.names(), ["text.h5"]);
+    assert_eq!(dir.names(), ["a.png.json", "text.h5"]);
+    assert_eq!(dir.json("a.png.json")["outcome"], "bad-input");
 }
 
 /// The picture is not larger than what the `image` crate's default encoder makes of its pixels.

@@ -6,16 +6,57 @@ use crate::util::Dir;
 
 /// Every field of the contract, as JSON pointers.
 const FIELDS: [&str; 52] = [
-    "/schema", "/job", "/outcome", "/exit_code", "/message", "/spec", "/input", "/seed", "/result",
-    "/result/width", "/result/height", "/result/max_iterations", "/result/iterations_total",
-    "/result/interior_pixels", "/outputs/0/path", "/outputs/0/bytes", "/outputs/0/crc64",
-    "/program/version", "/program/git", "/program/dirty", "/program/rustc", "/mpi/library",
-    "/mpi/standard", "/command", "/started", "/ended", "/ranks", "/nodes", "/threads_per_rank",
-    "/cores", "/oversubscribed", "/hosts/0/name", "/hosts/0/ranks", "/hosts/0/cpu_model",
-    "/wall_s", "/phases/0/name", "/phases/0/min_s", "/phases/0/mean_s", "/phases/0/max_s",
-    "/per_rank/useful_s", "/per_rank/mpi_s", "/per_rank/io_s", "/comm/messages",
-    "/comm/bytes_sent", "/comm/bytes_needed", "/io/bytes_read", "/io/bytes_written",
-    "/io/bytes_needed", "/io/files_opened", "/peak_rss_bytes/min", "/peak_rss_bytes/mean",
+    "/schema",
+    "/job",
+    "/outcome",
+    "/exit_code",
+    "/message",
+    "/spec",
+    "/input",
+    "/seed",
+    "/result",
+    "/result/width",
+    "/result/height",
+    "/result/max_iterations",
+    "/result/iterations_total",
+    "/result/interior_pixels",
+    "/outputs/0/path",
+    "/outputs/0/bytes",
+    "/outputs/0/crc64",
+    "/program/version",
+    "/program/git",
+    "/program/dirty",
+    "/program/rustc",
+    "/mpi/library",
+    "/mpi/standard",
+    "/command",
+    "/started",
+    "/ended",
+    "/ranks",
+    "/nodes",
+    "/threads_per_rank",
+    "/cores",
+    "/oversubscribed",
+    "/hosts/0/name",
+    "/hosts/0/ranks",
+    "/hosts/0/cpu_model",
+    "/wall_s",
+    "/phases/0/name",
+    "/phases/0/min_s",
+    "/phases/0/mean_s",
+    "/phases/0/max_s",
+    "/per_rank/useful_s",
+    "/per_rank/mpi_s",
+    "/per_rank/io_s",
+    "/comm/messages",
+    "/comm/bytes_sent",
+    "/comm/bytes_needed",
+    "/io/bytes_read",
+    "/io/bytes_written",
+    "/io/bytes_needed",
+    "/io/files_opened",
+    "/peak_rss_bytes/min",
+    "/peak_rss_bytes/mean",
     "/peak_rss_bytes/max",
 ];
 
@@ -32,8 +73,12 @@ fn every_field_is_there() {
             let share = record["efficiency"][field].as_f64().unwrap();
             assert!(share > 0.0 && share <= 1.0 + 1e-9, "{field} {share}");
         }
-        let names: Vec<&str> =
-            record["phases"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> = record["phases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| p["name"].as_str().unwrap())
+            .collect();
         assert_eq!(names, ["setup", "plan", "compute", "exchange", "verify", "write"]);
         let count = u64::from(ranks.unwrap_or(1));
         assert_eq!(record["ranks"], count);

@@ -1,5 +1,8 @@
 //! The real binary under the real launcher.
-#![expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "small test data")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::cast_precision_loss, reason = "small test data")]
+#![allow(clippy::similar_names, reason = "zr and zi are the field's names")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "dcomp's own names")]
 
 mod balance;
 mod bytes;

@@ -16,11 +16,8 @@ pub struct Dir(PathBuf);
 impl Dir {
     pub fn new(name: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let unique = format!(
-            "{name}-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
+        let unique =
+            format!("{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -169,7 +166,11 @@ impl Run {
     /// Runs and expects this exit code.
     pub fn fails(&self, code: i32) -> Done {
         let done = self.run();
-        assert_eq!(done.code, code, "exit code of {}\n{}{}", done.command, done.stdout, done.stderr);
+        assert_eq!(
+            done.code, code,
+            "exit code of {}\n{}{}",
+            done.command, done.stdout, done.stderr
+        );
         done
     }
 }

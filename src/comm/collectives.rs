@@ -42,14 +42,14 @@ impl Comm {
     /// Collective. Returns when all ranks have come here.
     pub fn barrier(&self) {
         if let Some(mpi) = &self.mpi {
-            self.timed(1, 0, || mpi.world.barrier());
+            self.timed(1, 0, || mpi.all.barrier());
         }
     }
 
     /// Collective. The bytes of `root` on every rank; what the others pass is dropped.
     pub fn broadcast_bytes(&self, root: u64, mut bytes: Vec<u8>) -> Vec<u8> {
         let Some(mpi) = &self.mpi else { return bytes };
-        let root = mpi.world.process_at_rank(count(index(root)));
+        let root = mpi.all.process_at_rank(count(index(root)));
         let mut length = [crate::num::to_u64(bytes.len())];
         self.timed(1, 8, || root.broadcast_into(&mut length[..]));
         bytes.resize(index(length[0]), 0);
@@ -67,7 +67,7 @@ impl Comm {
         for round in values.chunks_mut(per_round) {
             let combined = &mut combined[..round.len()];
             self.timed(1, byte_len(round), || {
-                mpi.world.all_reduce_into(&*round, combined, op.system());
+                mpi.all.all_reduce_into(&*round, combined, op.system());
             });
             round.copy_from_slice(combined);
         }
@@ -78,7 +78,7 @@ impl Comm {
         let Some(mpi) = &self.mpi else { return vec![value] };
         let mut all = vec![T::default(); index(self.size())];
         self.timed(1, byte_len(&[value]), || {
-            mpi.world.all_gather_into(&[value][..], &mut all[..]);
+            mpi.all.all_gather_into(&[value][..], &mut all[..]);
         });
         all
     }
@@ -88,7 +88,7 @@ impl Comm {
         let Some(mpi) = &self.mpi else { return 0 };
         let mut before = [0_u64];
         self.timed(1, 8, || {
-            mpi.world.exclusive_scan_into(&[value][..], &mut before[..], SystemOperation::sum());
+            mpi.all.exclusive_scan_into(&[value][..], &mut before[..], SystemOperation::sum());
         });
         // MPI leaves rank 0's result undefined.
         if self.rank() == 0 { 0 } else { before[0] }

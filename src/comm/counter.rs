@@ -10,8 +10,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::window::{NodeWords, WorldWord, poll};
 use super::Comm;
+use super::window::{NodeWords, WorldWord, poll};
 use crate::partition::node_draw;
 
 /// Words of the node: the current range (next index in the high half, its end in the low half),
@@ -59,7 +59,7 @@ impl WorkCounter {
             Some(mpi) => (
                 Words::Shared(NodeWords::allocate(&mpi.node, comm.place().local_rank == 0, WORDS)),
                 (comm.place().node_count > 1)
-                    .then(|| WorldWord::allocate(&mpi.world, comm.is_root())),
+                    .then(|| WorldWord::allocate(&mpi.all, comm.is_root())),
             ),
         };
         Self { words, global, total: 0, workers_on_node }
@@ -92,7 +92,7 @@ impl WorkCounter {
     pub fn draw(&self, comm: &Comm) -> Option<u32> {
         let drawer = self.drawer();
         if let (Some(_), Some(mpi)) = (&self.global, &comm.mpi) {
-            comm.timed(0, 0, || poll(&mpi.world));
+            comm.timed(0, 0, || poll(&mpi.all));
         }
         loop {
             match drawer.draw() {
@@ -105,13 +105,12 @@ impl WorkCounter {
 
     /// Fetches the node's next range from the world's word, or waits for the rank that does.
     fn refill(&self, comm: &Comm) {
-        let (global, mpi) = match (&self.global, &comm.mpi) {
-            (Some(global), Some(mpi)) => (global, mpi),
-            _ => unreachable!("a single node is never dry before it is done"),
+        let (Some(global), Some(mpi)) = (&self.global, &comm.mpi) else {
+            unreachable!("a single node is never dry before it is done")
         };
         let words = self.words();
         if words[REFILLING].compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_err() {
-            poll(&mpi.world);
+            poll(&mpi.all);
             std::thread::yield_now();
             return;
         }

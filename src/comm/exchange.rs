@@ -47,7 +47,7 @@ impl Comm {
             return Received { bytes: send.to_vec(), counts: send_counts.to_vec() };
         };
         let mut counts = vec![0_u64; send_counts.len()];
-        self.timed(1, 0, || mpi.world.all_to_all_into(send_counts, &mut counts[..]));
+        self.timed(1, 0, || mpi.all.all_to_all_into(send_counts, &mut counts[..]));
         let total = to_usize(counts.iter().sum());
         let mut bytes = vec![0_u8; total];
         self.count_payload(send_counts);
@@ -98,15 +98,13 @@ impl Comm {
     }
 
     /// One `MPI_Alltoallv` whose counts and displacements fit a C `int`.
-    fn exchange_round(
-        &self,
-        send: &[u8],
-        send_counts: &[u64],
-        bytes: &mut [u8],
-        counts: &[u64],
-    ) {
+    fn exchange_round(&self, send: &[u8], send_counts: &[u64], bytes: &mut [u8], counts: &[u64]) {
         let mpi = self.mpi.as_ref().expect("only called with MPI");
-        assert_eq!(send_counts.len(), counts.len(), "rsmpi reads as many counts as ranks unchecked");
+        assert_eq!(
+            send_counts.len(),
+            counts.len(),
+            "rsmpi reads as many counts as ranks unchecked"
+        );
         assert_eq!(counts.iter().sum::<u64>(), to_u64(bytes.len()), "room for what arrives");
         let ints = |values: &[u64]| -> Vec<mpi::Count> {
             values.iter().map(|&value| count(index(value))).collect()
@@ -120,7 +118,7 @@ impl Comm {
         let bytes = if bytes.is_empty() { &mut nowhere[..] } else { bytes };
         let send = Partition::new(send, send_ints, &send_displs[..]);
         let mut recv = PartitionMut::new(bytes, recv_ints, &recv_displs[..]);
-        self.timed(0, 0, || mpi.world.all_to_all_varcount_into(&send, &mut recv));
+        self.timed(0, 0, || mpi.all.all_to_all_varcount_into(&send, &mut recv));
     }
 
     fn count_payload(&self, send_counts: &[u64]) {

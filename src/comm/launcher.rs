@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn launchers_are_recognised() {
-        let ompi = [("OMPI_COMM_WORLD_SIZE", "4"), ("OMPI_COMM_WORLD_RANK", "2"), ("PMIX_RANK", "2")];
+        let ompi =
+            [("OMPI_COMM_WORLD_SIZE", "4"), ("OMPI_COMM_WORLD_RANK", "2"), ("PMIX_RANK", "2")];
         assert_eq!(with(&ompi), Ok(Launch::Mpi { rank: 2, size: Some(4) }));
         let mpich = [("PMI_RANK", "1"), ("PMI_SIZE", "3")];
         assert_eq!(with(&mpich), Ok(Launch::Mpi { rank: 1, size: Some(3) }));

@@ -57,7 +57,7 @@ pub struct NodePlace {
 
 /// The handles of a started MPI. The communicators are freed before the universe finalises.
 struct World {
-    world: SimpleCommunicator,
+    all: SimpleCommunicator,
     node: SimpleCommunicator,
     _universe: Universe,
 }
@@ -129,7 +129,7 @@ impl Comm {
                 local_size: rank_u64(node.size()),
                 node_count: 0,
             },
-            mpi: Some(World { world, node, _universe: universe }),
+            mpi: Some(World { all: world, node, _universe: universe }),
             rank,
             size,
             stats: Cell::default(),

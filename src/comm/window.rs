@@ -45,13 +45,22 @@ impl NodeWords {
                 (&raw mut local).cast(),
                 &raw mut window,
             );
-            ffi::MPI_Win_shared_query(window, 0, &raw mut bytes, &raw mut unit, (&raw mut base).cast());
+            ffi::MPI_Win_shared_query(
+                window,
+                0,
+                &raw mut bytes,
+                &raw mut unit,
+                (&raw mut base).cast(),
+            );
             window
         };
         assert!(!base.is_null() && base.cast::<AtomicU64>().is_aligned(), "usable shared memory");
         let words = Self { window, base: base.cast(), count };
         if leader {
-            words.words().iter().for_each(|word| word.store(0, std::sync::atomic::Ordering::SeqCst));
+            words
+                .words()
+                .iter()
+                .for_each(|word| word.store(0, std::sync::atomic::Ordering::SeqCst));
         }
         words
     }

@@ -1,16 +1,14 @@
 //! The raw channels of a picture as an HDF5 grid: which axes, which attributes.
 
 use super::spec::Spec;
-use crate::store::hdf5::{DataExtent, GridSpec, Hdf5Error, MAX_ITERATIONS, Value};
+use crate::store::grid_file::{CreateGrid, Created};
+use crate::store::hdf5::{GridSpec, MAX_ITERATIONS, Value};
 
 /// Describes the grid of `spec` and hands it to `create`.
 ///
 /// # Errors
 /// Those of `create`.
-pub fn grid(
-    spec: &Spec,
-    create: &dyn Fn(&GridSpec<'_>) -> Result<Vec<DataExtent>, Hdf5Error>,
-) -> Result<Vec<DataExtent>, Hdf5Error> {
+pub fn grid(spec: &Spec, create: &CreateGrid<'_>) -> Created {
     let lattice = spec.lattice();
     let re: Vec<f64> = (0..spec.width).map(|x| lattice.re(x)).collect();
     let im: Vec<f64> = (0..spec.height).map(|y| lattice.im(y)).collect();

@@ -53,11 +53,14 @@ impl Tally {
     /// The tally of many counts.
     pub fn of(counts: &[u32], max_iterations: u32) -> Self {
         let mut tally = Self::default();
-        counts.iter().for_each(|&count| tally.add(count, max_iterations));
+        for &count in counts {
+            tally.add(count, max_iterations);
+        }
         tally
     }
 
     /// Both together.
+    #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
             pixels: self.pixels + other.pixels,
@@ -67,6 +70,7 @@ impl Tally {
     }
 
     /// Collective. The sum over all ranks.
+    #[must_use]
     pub fn reduced(self, context: &Context) -> Self {
         let mut sums = [self.pixels, self.iterations, self.interior];
         context.comm.all_reduce(Op::Sum, &mut sums);
@@ -136,7 +140,7 @@ pub fn share(
         counter.reset(&context.comm, batch_count);
     }
     let own = AtomicU32::new(0);
-    let own_draw = || {
+    let next_of_mine = || {
         let index = own.fetch_add(1, Ordering::Relaxed);
         (index < batch_count).then_some(index)
     };
@@ -154,7 +158,7 @@ pub fn share(
     let main = || {
         let mut computed = Vec::new();
         while !full() {
-            let drawn = if work.shared { counter.draw(comm) } else { own_draw() };
+            let drawn = if work.shared { counter.draw(comm) } else { next_of_mine() };
             let Some(batch) = drawn else { break };
             compute(batch, &mut computed);
             on_draw(f64::from(batch + 1) / f64::from(batch_count));
@@ -164,7 +168,7 @@ pub fn share(
     let worker = || {
         let mut computed = Vec::new();
         while !full() {
-            let drawn = if work.shared { drawer.draw_waiting() } else { own_draw() };
+            let drawn = if work.shared { drawer.draw_waiting() } else { next_of_mine() };
             let Some(batch) = drawn else { break };
             compute(batch, &mut computed);
         }
@@ -216,8 +220,7 @@ fn sample(spec: &Spec, kernel: &Kernel, context: &Context, band: &Band) -> Vec<u
     let count = to_u64(columns.len()) * to_u64(lines.len());
     let (workers, _) = context.workers();
     let first_worker = context.comm.rank() * to_u64(context.threads.count());
-    let mine: Vec<u64> =
-        (first_worker..).take(context.threads.count()).collect();
+    let mine: Vec<u64> = (first_worker..).take(context.threads.count()).collect();
     let indices = |worker: u64| {
         cyclic(count.div_ceil(SAMPLE_RUN), workers, worker)
             .flat_map(move |run| run * SAMPLE_RUN..((run + 1) * SAMPLE_RUN).min(count))

@@ -24,8 +24,8 @@ use pieces::Rows;
 use spec::Spec;
 
 use crate::comm::{Op, WorkCounter};
-use crate::error::{Error, Result};
 use crate::context::Context;
+use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::measure::Phase;
 use crate::measure::record::{FileSum, Findings};
@@ -90,8 +90,7 @@ impl<'a> Job<'a> for Render<'a> {
             None => None,
         };
         context.progress.total(1000);
-        let histogram =
-            spec.palette.needs_histogram().then(|| Histogram::new(spec.max_iterations));
+        let histogram = spec.palette.needs_histogram().then(|| Histogram::new(spec.max_iterations));
         let colorer = (!spec.palette.needs_histogram())
             .then(|| Colorer::new(spec.palette, spec.max_iterations, None));
         Ok(Self {

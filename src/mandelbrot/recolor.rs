@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::bands::{Band, Bands};
-use super::palette::{Colorer, Equalizer, Histogram, Palette};
 use super::paint_strip;
+use super::palette::{Colorer, Equalizer, Histogram, Palette};
 use super::pieces::Rows;
 use crate::cli::RecolorArgs;
 use crate::comm::Op;

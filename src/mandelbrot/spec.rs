@@ -182,9 +182,8 @@ impl Spec {
     /// A usage error that names the flag or key.
     pub fn from_deck(merged: &Merged) -> Result<Self> {
         let options: Options = merged.read()?;
-        let named = |key: &str, problem: String| {
-            Error::usage(format!("{}: {problem}", merged.name(key)))
-        };
+        let named =
+            |key: &str, problem: String| Error::usage(format!("{}: {problem}", merged.name(key)));
         for (key, value, most) in
             [("width", options.width, WIDTH_MAX), ("height", options.height, SIZE_MAX)]
         {
@@ -192,10 +191,13 @@ impl Spec {
                 return Err(named(key, "a picture needs at least 1 pixel; give 1 or more".into()));
             }
             if value > most {
-                return Err(named(key, format!(
-                    "{value} pixels: one row of tiles would not fit a rank's memory; \
+                return Err(named(
+                    key,
+                    format!(
+                        "{value} pixels: one row of tiles would not fit a rank's memory; \
                      give at most {most}"
-                )));
+                    ),
+                ));
             }
         }
         let steps = options.max_iterations;
@@ -204,10 +206,13 @@ impl Spec {
         }
         let pixels = u64::from(options.width) * u64::from(options.height);
         if pixels.checked_mul(u64::from(steps)).is_none() {
-            return Err(named("max_iterations", format!(
-                "{steps} steps for {pixels} pixels could exceed 2^64 iterations; \
+            return Err(named(
+                "max_iterations",
+                format!(
+                    "{steps} steps for {pixels} pixels could exceed 2^64 iterations; \
                  lower it or the size"
-            )));
+                ),
+            ));
         }
         let region = region(&options, merged)?;
         let palette = options
@@ -329,10 +334,13 @@ fn region(options: &Options, merged: &Merged) -> Result<[f64; 4]> {
         return Err(named(key, why));
     }
     if re0 >= re1 || im0 >= im1 {
-        return Err(named(key, format!(
-            "{re0},{re1},{im0},{im1}: the order is re from, re to, im from, im to, each from \
+        return Err(named(
+            key,
+            format!(
+                "{re0},{re1},{im0},{im1}: the order is re from, re to, im from, im to, each from \
              below its to"
-        )));
+            ),
+        ));
     }
     Ok(region)
 }
@@ -353,8 +361,8 @@ fn too_fine(region: [f64; 4], width: u32, height: u32) -> Option<String> {
         // An empty or reversed interval has a message of its own.
         from <= to && step < PIXEL_ULPS * ulp(from, to)
     };
-    let too_fine =
-        blurred(lattice.re_step, re0, re1) && re0 < re1 || blurred(lattice.im_step, im0, im1) && im0 < im1;
+    let too_fine = blurred(lattice.re_step, re0, re1) && re0 < re1
+        || blurred(lattice.im_step, im0, im1) && im0 < im1;
     // A zoom so deep that both ends round to the same number.
     let collapsed = re0.to_bits() == re1.to_bits() || im0.to_bits() == im1.to_bits();
     (too_fine || collapsed).then(|| {

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::hdf5::{self, COUNTS, DataExtent, FRACTIONS, GridSpec, Hdf5Error};
+use super::hdf5::{COUNTS, DataExtent, FRACTIONS, GridSpec, Hdf5Error, create};
 use super::part::PartFile;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
@@ -20,6 +20,12 @@ pub struct GridFile<'a> {
     fractions: Option<Dataset>,
     columns: u64,
 }
+
+/// What making the file gives.
+pub type Created = std::result::Result<Vec<DataExtent>, Hdf5Error>;
+
+/// Makes the file from its description; a job calls it once it has built that.
+pub type CreateGrid<'f> = dyn Fn(&GridSpec<'_>) -> Created + 'f;
 
 /// A dataset's place, as ranks share it.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
@@ -38,14 +44,13 @@ impl<'a> GridFile<'a> {
         target: &Path,
         force: bool,
         columns: u32,
-        grid: impl FnOnce(&dyn Fn(&GridSpec<'_>) -> std::result::Result<Vec<DataExtent>, Hdf5Error>)
-            -> std::result::Result<Vec<DataExtent>, Hdf5Error>,
+        grid: impl FnOnce(&CreateGrid<'_>) -> Created,
     ) -> Result<Self> {
         let comm = &context.comm;
         let mut extents = Vec::new();
         let part = PartFile::create(comm, &context.meter, target, force, |path| {
-            let create = |spec: &GridSpec<'_>| hdf5::create(path, spec);
-            let made = context.meter.filing(|| grid(&create));
+            let create_here = |spec: &GridSpec<'_>| create(path, spec);
+            let made = context.meter.filing(|| grid(&create_here));
             extents = made.map_err(|cause| {
                 let message = cause.to_string();
                 // HDF5 knows the part file; the user knows the target.
@@ -61,7 +66,7 @@ impl<'a> GridFile<'a> {
         };
         let (counts, fractions, end) = comm.decide(|| {
             let counts = find(COUNTS).ok_or_else(|| Error::internal("no counts in the grid"))?;
-            Ok((counts, find(FRACTIONS), part.len()?))
+            Ok((counts, find(FRACTIONS), part.file_bytes()?))
         })?;
         part.reserve(end)?;
         let file = Self { context, part, counts, fractions, columns: columns.into() };
@@ -72,7 +77,8 @@ impl<'a> GridFile<'a> {
     }
 
     fn adopt_header(&self, end: u64) -> Result<()> {
-        let mut datasets: Vec<Dataset> = [Some(self.counts), self.fractions].into_iter().flatten().collect();
+        let mut datasets: Vec<Dataset> =
+            [Some(self.counts), self.fractions].into_iter().flatten().collect();
         datasets.sort_by_key(|dataset| dataset.offset);
         let mut at = 0;
         for dataset in datasets {

@@ -7,6 +7,8 @@
 //! silence on a full disk. The price is that layouts must be known as byte offsets: `png.rs` and
 //! `hdf5.rs` provide them.
 
+#![allow(unsafe_code)]
+
 pub mod crc;
 pub mod grid_file;
 pub mod hdf5;
@@ -14,3 +16,11 @@ pub mod part;
 pub mod png;
 pub mod png_file;
 pub mod target;
+
+/// Makes a write beyond `ulimit -f` an error that names the file, instead of the process's death.
+pub fn report_file_size_limit() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: ignoring a signal installs no handler that could run.
+    let ignored = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+    debug_assert!(ignored.is_ok(), "SIGXFSZ can be ignored");
+}

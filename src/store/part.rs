@@ -54,7 +54,8 @@ impl<'a> PartFile<'a> {
         prepare: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Self> {
         let part = part_path(target, &comm.decide(|| Ok(job_id()))?);
-        let made = if comm.is_root() { Some(meter.opening(|| create_exclusive(&part))) } else { None };
+        let made =
+            if comm.is_root() { Some(meter.opening(|| create_exclusive(&part))) } else { None };
         comm.agree(made.transpose())?;
         // From here on a failure takes the part file away, on root, after all ranks know.
         let remove = |_: &Error| {
@@ -85,8 +86,9 @@ impl<'a> PartFile<'a> {
     /// When there is no room.
     pub fn reserve(&self, bytes: u64) -> Result<()> {
         use nix::errno::Errno;
-        let end = i64::try_from(bytes)
-            .map_err(|_| Error::usage(format!("{} would exceed any disk", self.target.display())))?;
+        let end = i64::try_from(bytes).map_err(|_| {
+            Error::usage(format!("{} would exceed any disk", self.target.display()))
+        })?;
         let reserved = if self.comm.is_root() && bytes > 0 {
             match self.meter.filing(|| nix::fcntl::posix_fallocate(self.file.as_fd(), 0, end)) {
                 Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => Ok(()),
@@ -102,7 +104,7 @@ impl<'a> PartFile<'a> {
     ///
     /// # Errors
     /// When the system does not tell.
-    pub fn len(&self) -> Result<u64> {
+    pub fn file_bytes(&self) -> Result<u64> {
         self.file.metadata().map(|meta| meta.len()).map_err(|cause| self.error("stat", &cause))
     }
 
@@ -112,9 +114,9 @@ impl<'a> PartFile<'a> {
     /// When the system refuses the write.
     pub fn write_at(&self, offset: u64, data: &[u8]) -> Result<()> {
         self.note(Extent::of(offset, data));
-        self.meter
-            .writing(data.len(), || self.file.write_all_at(data, offset))
-            .map_err(|cause| self.error(format!("write {} bytes at {offset} of", data.len()), &cause))
+        self.meter.writing(data.len(), || self.file.write_all_at(data, offset)).map_err(|cause| {
+            self.error(format!("write {} bytes at {offset} of", data.len()), &cause)
+        })
     }
 
     /// Takes bytes that lie in the file already, such as a header, into the checksum. Local.
@@ -150,7 +152,7 @@ impl<'a> PartFile<'a> {
             .iter()
             .zip(&lengths)
             .fold(crc::checksum(&[]), |whole, (&sum, &bytes)| crc::combine(whole, sum, bytes));
-        let length = self.comm.agree(self.len())?;
+        let length = self.comm.agree(self.file_bytes())?;
         if found == meant.crc64 && length == meant.bytes {
             let path = self.target.display().to_string();
             return Ok(FileSum { path, bytes: length, crc64: crc::hex(found) });
@@ -319,15 +321,16 @@ pub fn joined(comm: &Comm, extents: &[Extent], total: u64) -> Result<u64> {
     comm.decide(|| {
         let all: Vec<Extent> = parts.iter().flat_map(|part| parse_extents(part)).collect();
         crc::cover(all, total).map_err(|offset| {
-            Error::verification(format!("the ranks' pieces leave a gap or overlap at byte {offset}"))
+            Error::verification(format!(
+                "the ranks' pieces leave a gap or overlap at byte {offset}"
+            ))
         })
     })
 }
 
 fn parse_extents(words: &[u8]) -> Vec<Extent> {
-    let mut numbers = words
-        .chunks_exact(8)
-        .map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
+    let mut numbers =
+        words.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
     let mut extents = Vec::new();
     while let (Some(offset), Some(bytes), Some(crc64)) =
         (numbers.next(), numbers.next(), numbers.next())

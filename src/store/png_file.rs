@@ -10,8 +10,8 @@ use std::path::Path;
 use super::part::PartFile;
 use super::png::{EncodedStrip, Layout, combine_adler};
 use crate::comm::Op;
-use crate::error::Result;
 use crate::context::Context;
+use crate::error::Result;
 use crate::measure::record::FileSum;
 use crate::num::to_u64;
 

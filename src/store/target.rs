@@ -29,6 +29,11 @@ pub fn check(path: &Path, named: &str, force: bool) -> Result<()> {
             "{named} {} is a directory; give a file name in it",
             path.display()
         ))),
+        // Renaming over a device or a pipe would replace it.
+        Ok(meta) if !meta.is_file() && !meta.is_symlink() => Err(Error::usage(format!(
+            "{named} {} is not a regular file; give a file name",
+            path.display()
+        ))),
         Ok(_) if !force => Err(Error::usage(format!(
             "{named} {} exists; --force replaces it, or choose another name",
             path.display()

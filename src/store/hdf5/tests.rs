@@ -78,7 +78,7 @@ fn what_two_writers_put_at_the_extents_is_read_back() {
     let (counts, fractions): (Vec<u32>, Vec<f32>) = (0..15).map(point).unzip();
     assert_eq!(reader.read_counts(0..3).unwrap(), counts);
     assert_eq!(reader.read_counts(1..2).unwrap(), counts[5..10]);
-    assert_eq!(reader.read_counts(2..2).unwrap(), []);
+    assert_eq!(reader.read_counts(2..2).unwrap(), [0_u32; 0]);
     assert_eq!(reader.read_fractions(1..3).unwrap().unwrap(), fractions[5..]);
     let mut expected: Vec<_> =
         attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

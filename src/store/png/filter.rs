@@ -71,9 +71,9 @@ const CHUNK: usize = 4080;
 /// What a row will cost, in no unit: 0 for a byte that repeats the one a pixel before, else 1 and
 /// the distance from 0, of which more than 15 costs no more.
 ///
-/// Measured on classic and smooth pictures of two depths, with level 3: 3 to 12 % smaller than by
-/// the customary least sum of distances over all five filters, and 0 to 14 % smaller than by the
-/// number of bytes that do not repeat.
+/// Measured on classic and continuous pictures of both depths, deflated by level 3: 1 to 17 %
+/// smaller than by the customary least sum of distances over all five filters, and between 2 %
+/// larger and 18 % smaller than by the number of bytes that do not repeat.
 #[inline]
 fn cost(row: &[u8], pixel_bytes: usize) -> u64 {
     // CHUNK times 16 fits 16 bits, and narrow sums fill a vector register with more bytes.

@@ -1,0 +1,43 @@
+# The README's two commands are `make run` and `make test`; both do everything from a bare Debian
+# machine with Rust and make. Each target is one or two plain commands.
+
+# Root in a container and more ranks than cores: what Open MPI wants to be told. MPICH ignores it.
+export OMPI_ALLOW_RUN_AS_ROOT = 1
+export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
+export OMPI_MCA_rmaps_base_oversubscribe = 1
+
+.PHONY: run setup setup-test build test lint doc bench campaign clean
+
+run: build
+	mpirun -n $$(nproc) target/release/dcomp mandelbrot --force
+	@echo "The picture is $(CURDIR)/mandelbrot.png"
+
+setup:
+	@scripts/setup run
+
+setup-test:
+	@scripts/setup test
+
+build: setup
+	cargo build --release --locked
+
+test: setup-test lint
+	cargo test --release --locked
+
+lint: setup-test
+	cargo fmt --check
+	cargo clippy --release --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps --quiet
+	cargo deny --locked check --hide-inclusion-graph licenses bans sources
+	shellcheck scripts/setup .ci/run slurm/*.sbatch
+
+bench: setup
+	cargo bench --locked --bench kernels -- --quick
+	cargo bench --locked --bench ratios
+
+# Hours of patience: the rehearsals with ten times the steps, and the picture of a gigapixel.
+campaign: build
+	cargo test --release --locked --test dcomp -- --ignored --nocapture --test-threads 1
+
+clean:
+	cargo clean
