@@ -121,7 +121,7 @@ fn processes(scratch: &Path) {
     let runs = [
         Whole::new("--help", None, "--help"),
         Whole::new("--version", None, "--version"),
-        Whole::new("mandelbrot --dry-run", None, "mandelbrot --dry-run"),
+        Whole::new("mandelbrot --dry-run", None, "mandelbrot --dry-run --force"),
         Whole::new("default picture, 2 threads", None, "mandelbrot --force --threads 2"),
         Whole::new("default picture, 64 ranks", Some(64), "mandelbrot --force -q"),
     ];

@@ -3,6 +3,7 @@
 
 use dcomp::mandelbrot::kernel::{Isa, Lattice, Skips, Window, iterate};
 use dcomp::num::{floor_u64, to_f64, to_usize};
+use dcomp::partition::coarse::Coarse;
 use dcomp::partition::costs::{CostMap, sample_phase, sample_positions};
 use dcomp::partition::model::{CostModel, SAMPLE_RUN, Tuning};
 use dcomp::partition::rehearsal::{
@@ -259,6 +260,33 @@ fn the_real_filament_is_balanced() {
 fn deep_counts_are_balanced() {
     assert_balance(View::DEFAULT, 10_000, [0.99, 0.97, 0.35]);
     assert_balance(PERIOD_3, 10_000, [0.99, 0.98, 0.60]);
+}
+
+/// Few workers plan on a coarser copy of the band, from fewer samples.
+#[test]
+fn few_workers_are_balanced_with_fewer_samples() {
+    for view in [View::DEFAULT, SEAHORSE, PERIOD_3, SPIKE] {
+        for max in [1000, 10_000] {
+            let field = cost_field(4096, 3072, view, max);
+            let picture = Picture::of_field(view, 4096, 3072, &field);
+            for workers in [2, 3, 4, 7, 8, 16, 32] {
+                let coarse = Coarse::new(4096, 0..3072, workers);
+                let columns = coarse.columns();
+                let samples: Vec<u32> = coarse
+                    .lines(view.real_row(3072))
+                    .iter()
+                    .flat_map(|y| columns.iter().map(move |x| (y, x)))
+                    .map(|(y, x)| field[to_usize(u64::from(y * 4096 + x))])
+                    .collect();
+                let model = CostModel::default();
+                let plan = coarse.plan(&samples, workers, &model, &Tuning::default());
+                let costs = picture.batch_costs(&plan);
+                let played = one_level(&costs, workers, floor_u64(model.draw));
+                let name = view.name;
+                assert!(played.balance >= 0.98, "{name} {max}, {workers} workers: {played:?}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::num::to_u64;
-use crate::partition::block;
+use crate::partition::cyclic;
 
 /// Pixels of a band per rank. A pixel costs 8 bytes of counts and fractions, at most twice at a
 /// time (computed and packed, or received and placed): 32 MiB, far under the 200 MB that a rank
@@ -31,15 +31,15 @@ pub struct Bands {
     ranks: u64,
 }
 
-/// One band, and who owns which of its strips.
+/// One band: its strips are dealt to the ranks in turn, so that costly rows are shared out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Band {
     /// Rows of the picture.
     pub rows: Range<u32>,
     /// Strips of the picture.
     pub strips: Range<u64>,
-    /// `boundaries[r]..boundaries[r + 1]` are the rows that rank `r` writes.
-    pub boundaries: Vec<u32>,
+    strip_rows: u32,
+    ranks: u64,
 }
 
 impl Bands {
@@ -78,66 +78,101 @@ impl Bands {
         let strips = self.height.div_ceil(self.strip_rows);
         let first = index * self.strips_per_band;
         let range = first..(first + self.strips_per_band).min(strips);
-        let mut band = Band {
+        Band {
             rows: self.row(range.start)..self.row(range.end),
             strips: range,
-            boundaries: Vec::new(),
-        };
-        band.boundaries = (0..self.ranks)
-            .map(|rank| self.row(band.strips_of(rank, self.ranks).start))
-            .chain([band.rows.end])
-            .collect();
-        band
+            strip_rows: row(self.strip_rows.min(self.height)),
+            ranks: self.ranks,
+        }
     }
 
     fn row(&self, strip: u64) -> u32 {
-        u32::try_from((strip * self.strip_rows).min(self.height)).expect("a row of the picture")
+        row((strip * self.strip_rows).min(self.height))
     }
 }
 
 impl Band {
     /// The strips that `rank` encodes and writes.
-    pub fn strips_of(&self, rank: u64, ranks: u64) -> Range<u64> {
-        let mine = block(self.strips.end - self.strips.start, ranks, rank);
-        self.strips.start + mine.start..self.strips.start + mine.end
+    pub fn strips_of(&self, rank: u64) -> impl Iterator<Item = u64> + use<> {
+        let first = self.strips.start;
+        cyclic(self.strips.end - first, self.ranks, rank).map(move |strip| first + strip)
     }
 
-    /// The rows that `rank` writes.
-    pub fn rows_of(&self, rank: u64) -> Range<u32> {
-        let at = crate::num::to_usize(rank);
-        self.boundaries[at]..self.boundaries[at + 1]
+    /// The rows of each of those strips, in the order in which a rank keeps them.
+    pub fn pieces_of(&self, rank: u64) -> impl Iterator<Item = Range<u32>> + use<'_> {
+        self.strips_of(rank).map(|strip| self.rows_of_strip(strip))
+    }
+
+    /// How many rows `rank` keeps.
+    pub fn height_of(&self, rank: u64) -> u64 {
+        self.pieces_of(rank).map(|rows| to_u64(rows.len())).sum()
+    }
+
+    /// The rank that keeps row `y`, and which of its rows it is.
+    ///
+    /// # Panics
+    /// When the row is not in the band.
+    pub fn place_of(&self, y: u32) -> (u64, u64) {
+        assert!(self.rows.contains(&y), "row {y} of the band {:?}", self.rows);
+        let below = y - self.rows.start;
+        let strip = u64::from(below / self.strip_rows);
+        let row = strip / self.ranks * u64::from(self.strip_rows);
+        (strip % self.ranks, row + u64::from(below % self.strip_rows))
+    }
+
+    /// First rows of the strips, and the end: between two lie rows of one rank.
+    pub fn boundaries(&self) -> Vec<u32> {
+        let starts = self.strips.clone().map(|strip| self.rows_of_strip(strip).start);
+        starts.chain([self.rows.end]).collect()
     }
 
     /// Number of rows.
     pub fn height(&self) -> u64 {
         to_u64(self.rows.len())
     }
+
+    fn rows_of_strip(&self, strip: u64) -> Range<u32> {
+        let below = row((strip - self.strips.start) * u64::from(self.strip_rows));
+        let start = self.rows.start + below;
+        start..start.saturating_add(self.strip_rows).min(self.rows.end)
+    }
+}
+
+fn row(index: u64) -> u32 {
+    u32::try_from(index).expect("a row of the picture")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::num::to_usize;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn bands_and_ranks_cover_the_picture(
-            width in 1_u32..5000, height in 1_u32..5000, strip_rows in 1_u64..600, ranks in 1_u64..70,
+            width in 1_u32..5000, height in 1_u32..3000, strip_rows in 1_u64..600, ranks in 1_u64..70,
         ) {
             let bands = Bands::new(width, height, strip_rows, ranks);
-            let (mut row, mut strip) = (0, 0);
+            let mut row = 0;
             for index in 0..bands.count() {
                 let band = bands.band(index);
                 prop_assert_eq!(band.rows.start, row);
                 prop_assert!(band.rows.end > row);
+                let mut seen = vec![0; band.rows.len()];
                 for rank in 0..ranks {
-                    prop_assert_eq!(band.rows_of(rank).start, row);
-                    prop_assert_eq!(band.strips_of(rank, ranks).start, strip);
-                    row = band.rows_of(rank).end;
-                    strip = band.strips_of(rank, ranks).end;
+                    let kept = band.pieces_of(rank).flatten();
+                    for (place, y) in (0..).zip(kept) {
+                        prop_assert_eq!(band.place_of(y), (rank, place));
+                        seen[to_usize(u64::from(y - row))] += 1;
+                    }
+                    prop_assert_eq!(band.height_of(rank), band.pieces_of(rank).flatten().count() as u64);
                 }
-                prop_assert_eq!(row, band.rows.end);
-                prop_assert_eq!(strip, band.strips.end);
+                prop_assert!(seen.iter().all(|&count| count == 1));
+                let strips: u64 = (0..ranks).map(|rank| band.strips_of(rank).count() as u64).sum();
+                prop_assert_eq!(strips, band.strips.end - band.strips.start);
+                prop_assert_eq!(band.boundaries().len() as u64, strips + 1);
+                row = band.rows.end;
             }
             prop_assert_eq!(row, height);
         }

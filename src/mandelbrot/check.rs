@@ -5,12 +5,13 @@
 //! times slower than the fast ones, so the sample is small and long orbits are followed to a limit
 //! only: up to there the counts must agree.
 
+use super::bands::Band;
 use super::kernel::{NOT_ESCAPED, Skips, iterate};
 use super::palette::fraction;
 use super::pieces::Rows;
 use super::spec::Spec;
 use super::{Isa, kernel::Lattice};
-use crate::num::{mix64, to_u64, to_usize};
+use crate::num::{mix64, to_usize};
 use crate::partition::CELL;
 
 /// One pixel in this many is recomputed, within the bounds below.
@@ -47,19 +48,17 @@ pub fn sample(seed: u64, index: u64, width: u32, height: u32) -> (u32, u32) {
     }
 }
 
-/// Recomputes the sampled pixels that lie in `rows`. Returns how many there were.
+/// Recomputes the sampled pixels of a band that `rank` keeps. Returns how many there were.
 ///
 /// # Errors
 /// A sentence about the first pixel that differs.
-pub fn check_rows(spec: &Spec, lattice: Lattice, rows: &Rows) -> Result<u64, String> {
-    let width = u64::from(rows.width);
-    let first = u64::from(rows.first);
-    let end = first + to_u64(rows.counts.len()) / width;
+pub fn check_rows(spec: &Spec, band: &Band, rank: u64, rows: &Rows) -> Result<u64, String> {
+    let lattice = spec.lattice();
     let mut checked = 0;
     for index in 0..sample_count(spec.width, spec.height) {
         let (x, y) = sample(spec.seed, index, spec.width, spec.height);
-        if (first..end).contains(&u64::from(y)) {
-            let at = to_usize((u64::from(y) - first) * width + u64::from(x));
+        if band.rows.contains(&y) && band.place_of(y).0 == rank {
+            let at = rows.start_of(band, y) + to_usize(x.into());
             let fraction = rows.fractions.get(at).copied();
             check_pixel(spec, lattice, x, y, rows.counts[at], fraction)?;
             checked += 1;

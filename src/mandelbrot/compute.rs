@@ -1,9 +1,9 @@
 //! One rank's share of a band: who computes which tile, and the kernel's loop over them.
 //!
-//! Static schedules give each rank its rows; the dynamic one samples every 64th pixel on all ranks
-//! together, predicts the cost of each tile from that, and lets every thread of every rank draw
-//! batches of tiles from one shared counter. The pre-pass costs 1/64 of the kernel's work; one
-//! thread alone does without it.
+//! Static schedules give each rank its rows; the dynamic one samples at most every 64th pixel on all
+//! ranks together, predicts the cost of each tile from that, and lets every thread of every rank draw
+//! batches of tiles from one shared counter. The pre-pass costs at most 1/64 of the
+//! kernel's work; one thread alone does without it.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,10 +15,7 @@ use super::spec::{Schedule, Spec};
 use crate::comm::{Op, WorkCounter};
 use crate::context::Context;
 use crate::num::{floor_u64, to_u64, to_usize};
-use crate::partition::{
-    CELL, CostMap, CostModel, SAMPLE_RUN, Tile, Tuning, block, cyclic, grid, plan, sample_phase,
-    sample_positions,
-};
+use crate::partition::{Coarse, CostModel, SAMPLE_RUN, Tile, Tuning, block, cyclic, grid};
 
 /// A tile with what the kernel found.
 pub struct Computed {
@@ -199,9 +196,9 @@ fn work(spec: &Spec, kernel: &Kernel, context: &Context, band: &Band) -> Work {
             own(grid(spec.width, band.rows.clone(), STATIC_EDGE).collect())
         }
         Schedule::Dynamic => {
-            let samples = sample(spec, kernel, context, band);
-            let map = CostMap::new(spec.width, band.rows.clone(), &samples);
-            let plan = plan(&map, workers, &CostModel::default(), &Tuning::default());
+            let coarse = Coarse::new(spec.width, band.rows.clone(), workers);
+            let samples = sample(spec, kernel, context, &coarse);
+            let plan = coarse.plan(&samples, workers, &CostModel::default(), &Tuning::default());
             Work { tiles: plan.tiles, batches: plan.batches, shared: true }
         }
     }
@@ -213,10 +210,9 @@ const STATIC_EDGE: u32 = 64;
 
 /// Collective. The coarse pre-pass: short runs of samples go to the threads of all ranks in turn,
 /// every rank gets all samples, cell by cell.
-fn sample(spec: &Spec, kernel: &Kernel, context: &Context, band: &Band) -> Vec<u32> {
-    let phase = sample_phase(band.rows.clone(), real_row(&kernel.lattice, spec.height));
-    let columns: Vec<u32> = sample_positions(0..spec.width, CELL / 2).collect();
-    let lines: Vec<u32> = sample_positions(band.rows.clone(), phase).collect();
+fn sample(spec: &Spec, kernel: &Kernel, context: &Context, coarse: &Coarse) -> Vec<u32> {
+    let columns = coarse.columns();
+    let lines = coarse.lines(real_row(&kernel.lattice, spec.height));
     let count = to_u64(columns.len()) * to_u64(lines.len());
     let (workers, _) = context.workers();
     let first_worker = context.comm.rank() * to_u64(context.threads.count());

@@ -20,7 +20,7 @@ use bands::{Band, Bands};
 use compute::{Computed, Tally};
 use kernel::Isa;
 use palette::{Colorer, Equalizer, Histogram};
-use pieces::Rows;
+use pieces::{Rows, Wire};
 use spec::Spec;
 
 use crate::comm::{Op, WorkCounter};
@@ -56,8 +56,9 @@ pub struct Render<'a> {
     colorer: Option<Colorer>,
     /// What this rank computed of the band at hand.
     computed: Vec<Computed>,
-    /// What this rank writes of it.
+    /// What this rank writes of it, and what it sends; kept from band to band for their memory.
     rows: Rows,
+    outgoing: Vec<u8>,
     /// Sums while computing, and sums over the rows that were written.
     computed_tally: Tally,
     written_tally: Tally,
@@ -104,6 +105,7 @@ impl<'a> Job<'a> for Render<'a> {
             colorer,
             computed: Vec::new(),
             rows: Rows::default(),
+            outgoing: Vec::new(),
             computed_tally: Tally::default(),
             written_tally: Tally::default(),
             checked: 0,
@@ -154,17 +156,20 @@ impl<'a> Job<'a> for Render<'a> {
         }
         let band = self.band(round);
         let comm = &self.context.comm;
-        let (bytes, counts) = pieces::pack(std::mem::take(&mut self.computed), &band.boundaries);
-        self.moved_bytes += to_u64(bytes.len()) - counts[to_usize(comm.rank())];
-        let received = comm.exchange(&bytes, &counts);
-        drop(bytes);
-        let mine = band.rows_of(comm.rank());
-        let fractions = self.spec.needs_fraction();
-        self.rows = Rows::empty(self.spec.width, mine.start, mine.end, fractions);
-        let placed = self.rows.place(&received.bytes).and_then(|pixels| {
-            let expected = to_u64(self.rows.counts.len());
-            let problem = format!("{pixels} of {expected} pixels arrived for {mine:?}");
-            (pixels == expected).then_some(()).ok_or(problem)
+        self.rows.reset(self.spec.width, &band, comm.rank(), self.spec.needs_fraction());
+        let tiles = std::mem::take(&mut self.computed);
+        let rows = &mut self.rows;
+        let wire = Wire::new(self.spec.max_iterations, self.spec.needs_fraction());
+        let (who, out) = ((comm.rank(), comm.size()), &mut self.outgoing);
+        let packed = pieces::pack(tiles, (&band, wire), who, rows, out);
+        let counts = comm.agree(packed.map_err(Error::verification))?;
+        self.moved_bytes += to_u64(self.outgoing.len());
+        let received = comm.exchange(&self.outgoing, &counts);
+        let placed = self.rows.place(&band, wire, comm.rank(), &received.bytes).and_then(|()| {
+            match self.rows.missing() {
+                0 => Ok(()),
+                missing => Err(format!("{missing} pixels of {:?} did not arrive", band.rows)),
+            }
         });
         comm.agree(placed.map_err(Error::verification))?;
         if let (true, Some(count)) =
@@ -179,11 +184,19 @@ impl<'a> Job<'a> for Render<'a> {
         if round < self.surveys() {
             return Ok(());
         }
+        // A count is never 0: that would be a pixel nobody computed. The sums across ranks tell.
         let tally = Tally::of(&self.rows.counts, self.spec.max_iterations);
         self.written_tally = self.written_tally.plus(tally);
-        let offset = u64::from(self.rows.first) * u64::from(self.spec.width) * 4;
-        self.counts_sums.push(Extent::of(offset, bytemuck::cast_slice(&self.rows.counts)));
-        let checked = check::check_rows(self.spec, self.spec.lattice(), &self.rows);
+        let (band, rank) = (self.band(round), self.context.comm.rank());
+        let width = u64::from(self.spec.width);
+        for rows in band.pieces_of(rank) {
+            let start = self.rows.start_of(&band, rows.start);
+            let counts = &self.rows.counts[start..start + rows.len() * to_usize(width)];
+            let extent =
+                Extent::of(u64::from(rows.start) * width * 4, bytemuck::cast_slice(counts));
+            self.counts_sums.push(extent);
+        }
+        let checked = check::check_rows(self.spec, &band, rank, &self.rows);
         self.checked += self.context.comm.agree(checked.map_err(Error::verification))?;
         Ok(())
     }
@@ -193,15 +206,15 @@ impl<'a> Job<'a> for Render<'a> {
             return Ok(());
         }
         let band = self.band(round);
-        let strips = band.strips_of(self.context.comm.rank(), self.context.comm.size());
         if let Some(grid) = &self.grid {
-            grid.write_rows(self.rows.first, &self.rows.counts, &self.rows.fractions)?;
+            let runs = band.pieces_of(self.context.comm.rank());
+            grid.write_rows(runs, &self.rows.counts, &self.rows.fractions)?;
         }
         let colorer = self.colorer.as_ref().expect("made in exchange at the latest");
-        let rows = std::mem::take(&mut self.rows);
-        let layout = *self.png.layout();
-        let paint = |strip| paint_strip(&layout, colorer, &rows, strip);
-        self.png.write_band(strips, paint)
+        let (layout, rows) = (*self.png.layout(), &self.rows);
+        let paint = |strip| paint_strip(&layout, colorer, &band, rows, strip);
+        let mine = band.strips_of(self.context.comm.rank());
+        self.png.write_band(band.strips.clone(), mine, paint)
     }
 
     fn complete(&mut self) -> Result<()> {
@@ -276,14 +289,22 @@ impl Render<'_> {
     }
 }
 
-/// The raw pixels of a strip that lies in `rows`.
-pub fn paint_strip(layout: &Layout, colorer: &Colorer, rows: &Rows, strip: u64) -> Vec<u8> {
+/// The raw pixels of a strip that this rank keeps.
+fn paint_strip(
+    layout: &Layout,
+    colorer: &Colorer,
+    band: &Band,
+    rows: &Rows,
+    strip: u64,
+) -> Vec<u8> {
     let width = to_usize(rows.width.into());
     let range = layout.strip_rows(strip);
+    let first = u32::try_from(range.start).expect("a row of the picture");
+    let from = rows.start_of(band, first);
     let row_bytes = to_usize(layout.row_bytes());
     let mut pixels = vec![0; row_bytes * to_usize(range.end - range.start)];
-    for (y, out) in range.zip(pixels.chunks_exact_mut(row_bytes)) {
-        let at = to_usize(y - u64::from(rows.first)) * width;
+    for (row, out) in pixels.chunks_exact_mut(row_bytes).enumerate() {
+        let at = from + row * width;
         let fractions = rows.fractions.get(at..at + width).unwrap_or(&[]);
         colorer.color_row(&rows.counts[at..at + width], fractions, layout.depth(), out);
     }

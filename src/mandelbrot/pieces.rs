@@ -1,112 +1,235 @@
 //! Tiles on their way to the ranks that write them.
 //!
-//! A tile is cut at the boundaries of the writers' rows; each piece travels with its own rectangle,
-//! so the receiver needs to know nothing about the schedule. Pure: tiles in, bytes out, and back.
+//! A tile is cut at the boundaries of the strips; a piece for another rank travels with its own
+//! rectangle, so the receiver needs to know nothing about the schedule, and a piece for this rank is
+//! placed at once. Counts that fit travel as 16 bits, which halves what the network carries. Pure:
+//! tiles in, bytes out, and back.
 
+use super::bands::Band;
 use super::compute::Computed;
+use super::kernel::NOT_ESCAPED;
 use crate::num::{to_u64, to_usize};
-use crate::partition::{Tile, cut_rows};
+use crate::partition::{Tile, cut_rows, displacements};
 
-/// The rows of the picture that this rank writes.
+/// The rows of a band that one rank keeps: those of its strips, one strip after the other.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
     /// Columns of the picture.
     pub width: u32,
-    /// First row.
-    pub first: u32,
     /// Counts, row by row. 0, which no pixel has, marks what has not arrived.
     pub counts: Vec<u32>,
     /// Fractions likewise; empty when not computed.
     pub fractions: Vec<f32>,
+    /// Pixels that have arrived.
+    placed: u64,
 }
 
 /// Bytes of a piece's rectangle: four `u32`s.
 const HEADER_BYTES: usize = 16;
 
-/// Packs tiles for the owners of the rows `boundaries[r]..boundaries[r + 1]`: the bytes in rank
-/// order and how many each rank gets. Takes the tiles one by one, so that memory is not held twice.
-pub fn pack(tiles: Vec<Computed>, boundaries: &[u32]) -> (Vec<u8>, Vec<u64>) {
-    let mut counts = vec![0_u64; boundaries.len() - 1];
+/// How a pixel travels; the same on all ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// Counts as 16 bits, with 0xFFFF for never escaped.
+    narrow: bool,
+    /// Whether fractions come along.
+    fractions: bool,
+}
+
+impl Wire {
+    /// What suits counts up to this limit.
+    pub fn new(max_iterations: u32, fractions: bool) -> Self {
+        Self { narrow: max_iterations < u32::from(u16::MAX), fractions }
+    }
+
+    fn pixel_bytes(self) -> usize {
+        let count = if self.narrow { 2 } else { 4 };
+        count + if self.fractions { 4 } else { 0 }
+    }
+
+    fn piece_bytes(self, piece: Tile) -> u64 {
+        to_u64(HEADER_BYTES) + piece.area() * to_u64(self.pixel_bytes())
+    }
+
+    /// Writes counts and fractions over `bytes`, which has exactly their length.
+    fn write(self, counts: &[u32], fractions: &[f32], bytes: &mut [u8]) {
+        let (head, tail) = bytes.split_at_mut(counts.len() * if self.narrow { 2 } else { 4 });
+        if self.narrow {
+            for (word, &count) in head.chunks_exact_mut(2).zip(counts) {
+                word.copy_from_slice(&narrow(count).to_le_bytes());
+            }
+        } else {
+            head.copy_from_slice(bytemuck::cast_slice(counts));
+        }
+        tail.copy_from_slice(bytemuck::cast_slice(fractions));
+    }
+
+    /// Reads what [`write`](Self::write) wrote. Pieces lie at any offset, so words are copied to
+    /// where they are aligned.
+    fn read(self, bytes: &[u8], counts: &mut Vec<u32>, fractions: &mut Vec<f32>) {
+        let area = bytes.len() / self.pixel_bytes();
+        let (head, tail) = bytes.split_at(area * if self.narrow { 2 } else { 4 });
+        counts.resize(area, 0);
+        if self.narrow {
+            for (count, word) in counts.iter_mut().zip(head.chunks_exact(2)) {
+                *count = widened(u16::from_le_bytes([word[0], word[1]]));
+            }
+        } else {
+            bytemuck::cast_slice_mut(counts).copy_from_slice(head);
+        }
+        fractions.resize(tail.len() / 4, 0.0);
+        bytemuck::cast_slice_mut(fractions).copy_from_slice(tail);
+    }
+}
+
+/// Counts below the limit fit; what is left is "never escaped", u32's last value and u16's.
+fn narrow(count: u32) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+fn widened(count: u16) -> u32 {
+    if count == u16::MAX { NOT_ESCAPED } else { count.into() }
+}
+
+/// Places what `rank` keeps of its own tiles and packs the rest into `bytes`, in rank order;
+/// returns how many bytes each rank gets. Takes the tiles one by one, so that memory is not held
+/// twice.
+///
+/// # Errors
+/// As [`Rows::place`].
+pub fn pack(
+    tiles: Vec<Computed>,
+    (band, wire): (&Band, Wire),
+    (rank, ranks): (u64, u64),
+    rows: &mut Rows,
+    bytes: &mut Vec<u8>,
+) -> Result<Vec<u64>, String> {
+    let boundaries = band.boundaries();
+    let owner_of = |piece: &Tile| band.place_of(piece.y0).0;
+    let mut counts = vec![0_u64; to_usize(ranks)];
     for computed in &tiles {
-        for (owner, piece) in cut_rows(computed.tile, boundaries) {
-            counts[owner] += piece_bytes(piece, computed.fractions.is_empty());
+        for (_, piece) in cut_rows(computed.tile, &boundaries) {
+            let owner = owner_of(&piece);
+            if owner != rank {
+                counts[to_usize(owner)] += wire.piece_bytes(piece);
+            }
         }
     }
-    let mut at: Vec<usize> =
-        crate::partition::displacements(&counts).iter().copied().map(to_usize).collect();
-    let mut bytes = vec![0_u8; to_usize(counts.iter().sum())];
+    let mut at: Vec<usize> = displacements(&counts).iter().copied().map(to_usize).collect();
+    bytes.resize(to_usize(counts.iter().sum()), 0);
     for computed in tiles {
-        for (owner, piece) in cut_rows(computed.tile, boundaries) {
-            put_piece(&computed, piece, &mut bytes, &mut at[owner]);
+        for (_, piece) in cut_rows(computed.tile, &boundaries) {
+            let owner = owner_of(&piece);
+            if owner == rank {
+                let range = range_of(&computed, piece);
+                let fractions = computed.fractions.get(range.clone()).unwrap_or(&[]);
+                rows.put(band, rank, piece, &computed.counts[range], fractions)?;
+            } else {
+                put_piece(&computed, piece, wire, bytes, &mut at[to_usize(owner)]);
+            }
         }
     }
-    (bytes, counts)
+    Ok(counts)
 }
 
-fn piece_bytes(piece: Tile, counts_only: bool) -> u64 {
-    to_u64(HEADER_BYTES) + piece.area() * if counts_only { 4 } else { 8 }
-}
-
-fn put_piece(computed: &Computed, piece: Tile, bytes: &mut [u8], at: &mut usize) {
-    let mut put = |data: &[u8]| {
-        bytes[*at..*at + data.len()].copy_from_slice(data);
-        *at += data.len();
-    };
-    for word in [piece.x0, piece.y0, piece.width, piece.height] {
-        put(&word.to_le_bytes());
-    }
-    // A piece has all columns of its tile, so its rows are one run of the tile's pixels.
+/// A piece has all columns of its tile, so its rows are one run of the tile's pixels.
+fn range_of(computed: &Computed, piece: Tile) -> std::ops::Range<usize> {
     let above = to_usize(u64::from(piece.y0 - computed.tile.y0) * u64::from(piece.width));
-    let range = above..above + to_usize(piece.area());
-    put(bytemuck::cast_slice(&computed.counts[range.clone()]));
-    if !computed.fractions.is_empty() {
-        put(bytemuck::cast_slice(&computed.fractions[range]));
+    above..above + to_usize(piece.area())
+}
+
+fn put_piece(computed: &Computed, piece: Tile, wire: Wire, bytes: &mut [u8], at: &mut usize) {
+    let end = *at + to_usize(wire.piece_bytes(piece));
+    let (header, pixels) = bytes[*at..end].split_at_mut(HEADER_BYTES);
+    let words = [piece.x0, piece.y0, piece.width, piece.height];
+    for (place, word) in header.chunks_exact_mut(4).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
     }
+    let range = range_of(computed, piece);
+    let fractions = computed.fractions.get(range.clone()).unwrap_or(&[]);
+    wire.write(&computed.counts[range], fractions, pixels);
+    *at = end;
 }
 
 impl Rows {
-    /// Room for the rows `first..end` of a picture.
-    pub fn empty(width: u32, first: u32, end: u32, with_fractions: bool) -> Self {
-        let pixels = to_usize(u64::from(width) * u64::from(end - first));
-        Self {
-            width,
-            first,
-            counts: vec![0; pixels],
-            fractions: vec![0.0; if with_fractions { pixels } else { 0 }],
-        }
+    /// Rows that were read rather than computed.
+    pub fn of(width: u32, counts: Vec<u32>, fractions: Vec<f32>) -> Self {
+        Self { width, placed: to_u64(counts.len()), counts, fractions }
     }
 
-    /// Places received pieces. Returns how many pixels came.
+    /// Makes room for what `rank` keeps of a band, in the memory that is there already.
+    pub fn reset(&mut self, width: u32, band: &Band, rank: u64, with_fractions: bool) {
+        let pixels = to_usize(u64::from(width) * band.height_of(rank));
+        (self.width, self.placed) = (width, 0);
+        self.counts.clear();
+        self.counts.resize(pixels, 0);
+        self.fractions.clear();
+        self.fractions.resize(if with_fractions { pixels } else { 0 }, 0.0);
+    }
+
+    /// Where the pixels of row `y` begin, which must be this rank's.
+    pub fn start_of(&self, band: &Band, y: u32) -> usize {
+        to_usize(band.place_of(y).1 * u64::from(self.width))
+    }
+
+    /// Places received pieces.
     ///
     /// # Errors
-    /// A sentence when a piece is cut short, overlaps another or lies outside these rows.
-    pub fn place(&mut self, bytes: &[u8]) -> Result<u64, String> {
-        let (mut rest, mut pixels) = (bytes, 0);
+    /// A sentence when a piece is cut short, overlaps another or is not this rank's.
+    pub fn place(
+        &mut self,
+        band: &Band,
+        wire: Wire,
+        rank: u64,
+        bytes: &[u8],
+    ) -> Result<(), String> {
+        let mut rest = bytes;
+        let (mut counts, mut fractions) = (Vec::new(), Vec::new());
         while !rest.is_empty() {
             let piece = take_header(&mut rest)?;
-            let outside = piece.y0 < self.first
-                || piece.x0.checked_add(piece.width).is_none_or(|end| end > self.width);
-            if outside {
-                return Err(format!("a piece outside the rows it was sent for: {piece:?}"));
-            }
-            let area = to_usize(piece.area());
-            let counts: Vec<u32> = bytemuck::pod_collect_to_vec(take(&mut rest, area * 4)?);
-            if counts.contains(&0) {
-                return Err(format!("a pixel without a count in {piece:?}"));
-            }
-            if put_rows(&mut self.counts, self.width, self.first, piece, &counts)?
-                .iter()
-                .any(|&old| old != 0)
-            {
+            let length = to_usize(wire.piece_bytes(piece)) - HEADER_BYTES;
+            wire.read(take(&mut rest, length)?, &mut counts, &mut fractions);
+            self.put(band, rank, piece, &counts, &fractions)?;
+        }
+        Ok(())
+    }
+
+    /// Pixels that have not arrived. Pieces never overlap, so a sum says it.
+    pub fn missing(&self) -> u64 {
+        to_u64(self.counts.len()) - self.placed
+    }
+
+    fn put(
+        &mut self,
+        band: &Band,
+        rank: u64,
+        piece: Tile,
+        counts: &[u32],
+        fractions: &[f32],
+    ) -> Result<(), String> {
+        let inside = piece.x0.checked_add(piece.width).is_some_and(|end| end <= self.width)
+            && piece.y0.checked_add(piece.height).is_some_and(|end| end <= band.rows.end)
+            && piece.y0 >= band.rows.start;
+        if !inside || piece.area() == 0 || band.place_of(piece.y0).0 != rank {
+            return Err(format!("a piece that is not this rank's: {piece:?}"));
+        }
+        let width = to_usize(piece.width.into());
+        let first = self.start_of(band, piece.y0) + to_usize(piece.x0.into());
+        let starts = (first..).step_by(to_usize(self.width.into()));
+        for (start, row) in starts.clone().zip(counts.chunks_exact(width)) {
+            let target = &mut self.counts[start..start + width];
+            if target.iter().any(|&before| before != 0) {
                 return Err(format!("a piece that came twice: {piece:?}"));
             }
-            if !self.fractions.is_empty() {
-                let fractions: Vec<f32> = bytemuck::pod_collect_to_vec(take(&mut rest, area * 4)?);
-                put_rows(&mut self.fractions, self.width, self.first, piece, &fractions)?;
-            }
-            pixels += piece.area();
+            target.copy_from_slice(row);
         }
-        Ok(pixels)
+        self.placed += piece.area();
+        if !self.fractions.is_empty() {
+            for (start, row) in starts.zip(fractions.chunks_exact(width)) {
+                self.fractions[start..start + width].copy_from_slice(row);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -124,37 +247,22 @@ fn take_header(rest: &mut &[u8]) -> Result<Tile, String> {
     Ok(Tile { x0: words[0], y0: words[1], width: words[2], height: words[3] })
 }
 
-/// Copies a piece's rows into the picture's rows; returns what stood there before.
-fn put_rows<T: Copy>(
-    into: &mut [T],
-    width: u32,
-    first: u32,
-    piece: Tile,
-    from: &[T],
-) -> Result<Vec<T>, String> {
-    let mut before = Vec::with_capacity(from.len());
-    for (row, values) in from.chunks_exact(to_usize(piece.width.into())).enumerate() {
-        let y = u64::from(piece.y0 - first) + to_u64(row);
-        let at = to_usize(y * u64::from(width) + u64::from(piece.x0));
-        let target = into
-            .get_mut(at..at + values.len())
-            .ok_or_else(|| format!("a piece below the rows it was sent for: {piece:?}"))?;
-        before.extend_from_slice(target);
-        target.copy_from_slice(values);
-    }
-    Ok(before)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mandelbrot::bands::Bands;
     use crate::partition::grid;
     use proptest::prelude::*;
+
+    /// Some never escape, the others fit 16 bits.
+    fn value(number: u32) -> u32 {
+        if number % 7 == 3 { NOT_ESCAPED } else { number }
+    }
 
     /// A tile whose pixel values tell where they belong.
     fn computed(tile: Tile, with_fractions: bool) -> Computed {
         let pixels = tile.rows().flat_map(|y| tile.columns().map(move |x| (x, y)));
-        let counts: Vec<u32> = pixels.map(|(x, y)| 1 + y * 1000 + x).collect();
+        let counts: Vec<u32> = pixels.map(|(x, y)| value(1 + y * 900 + x)).collect();
         let fractions = if with_fractions {
             counts.iter().map(|&count| f32::from(u16::try_from(count % 60_000).unwrap())).collect()
         } else {
@@ -167,30 +275,60 @@ mod tests {
         #[test]
         fn tiles_arrive_where_they_belong(
             width in 1_u32..90, height in 1_u32..70, edge in 1_u32..40,
-            cut in 0_u32..70, other in 0_u32..70, with_fractions: bool,
+            strip_rows in 1_u64..30, ranks in 1_u64..6, with_fractions: bool, narrow: bool,
         ) {
-            let mut boundaries = vec![0, cut.min(height), other.min(height), height];
-            boundaries.sort_unstable();
-            let tiles: Vec<_> =
-                grid(width, 0..height, edge).map(|tile| computed(tile, with_fractions)).collect();
-            let (bytes, counts) = pack(tiles, &boundaries);
-            let mut from = 0;
-            for (owner, &count) in counts.iter().enumerate() {
-                let part = &bytes[from..from + to_usize(count)];
-                from += part.len();
-                let (first, end) = (boundaries[owner], boundaries[owner + 1]);
-                let mut rows = Rows::empty(width, first, end, with_fractions);
-                let pixels = rows.place(part).unwrap();
-                prop_assert_eq!(pixels, u64::from(width) * u64::from(end - first));
-                let want = computed(Tile { x0: 0, y0: first, width, height: end - first }, with_fractions);
-                prop_assert_eq!(&rows.counts, &want.counts);
-                prop_assert_eq!(&rows.fractions, &want.fractions);
-                if !part.is_empty() {
-                    prop_assert!(rows.place(part).unwrap_err().contains("came twice"));
-                    prop_assert!(rows.place(&part[..part.len() - 1]).is_err());
-                }
+            let band = Bands::new(width, height, strip_rows, ranks).band(0);
+            prop_assert_eq!(band.rows.clone(), 0..height);
+            let wire = Wire { narrow, fractions: with_fractions };
+            // Every rank computes every rank-th tile; each packs for all others.
+            let mut kept = Vec::new();
+            let mut sent = Vec::new();
+            for rank in 0..ranks {
+                let tiles = grid(width, 0..height, edge).enumerate();
+                let mine = tiles.filter(|(at, _)| at % to_usize(ranks) == to_usize(rank));
+                let mine = mine.map(|(_, tile)| computed(tile, with_fractions)).collect();
+                let (mut rows, mut bytes) = (Rows::default(), Vec::new());
+                rows.reset(width, &band, rank, with_fractions);
+                let counts = pack(mine, (&band, wire), (rank, ranks), &mut rows, &mut bytes);
+                let counts = counts.unwrap();
+                prop_assert_eq!(counts[to_usize(rank)], 0);
+                kept.push(rows);
+                sent.push((bytes, counts));
             }
-            prop_assert_eq!(from, bytes.len());
+            for (rank, rows) in (0..ranks).zip(&mut kept) {
+                for (bytes, counts) in &sent {
+                    let from = to_usize(counts[..to_usize(rank)].iter().sum());
+                    let part = &bytes[from..from + to_usize(counts[to_usize(rank)])];
+                    rows.place(&band, wire, rank, part).unwrap();
+                    if !part.is_empty() {
+                        let again = rows.place(&band, wire, rank, part).unwrap_err();
+                        prop_assert!(again.contains("came twice"));
+                        let cut = rows.place(&band, wire, rank, &part[..part.len() - 1]);
+                        prop_assert!(cut.is_err());
+                        let foreign = rows.place(&band, wire, (rank + 1) % ranks, part);
+                        prop_assert!(foreign.is_err());
+                    }
+                }
+                prop_assert_eq!(rows.missing(), 0);
+                let tiles = band.pieces_of(rank).map(|rows| {
+                    let height = rows.end - rows.start;
+                    computed(Tile { x0: 0, y0: rows.start, width, height }, with_fractions)
+                });
+                let want: Vec<Computed> = tiles.collect();
+                let counts: Vec<u32> = want.iter().flat_map(|tile| tile.counts.clone()).collect();
+                let parts: Vec<f32> = want.iter().flat_map(|tile| tile.fractions.clone()).collect();
+                prop_assert_eq!(&rows.counts, &counts);
+                prop_assert_eq!(&rows.fractions, &parts);
+            }
+        }
+    }
+
+    #[test]
+    fn counts_travel_narrow_only_when_all_fit() {
+        assert!(Wire::new(65_534, false).narrow);
+        assert!(!Wire::new(65_535, false).narrow);
+        for count in [1, 2, 65_533, NOT_ESCAPED] {
+            assert_eq!(widened(narrow(count)), count);
         }
     }
 }

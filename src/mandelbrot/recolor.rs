@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::job::Job;
 use crate::measure::record::{FileSum, Findings};
-use crate::num::to_u64;
+use crate::num::{to_u64, to_usize};
 use crate::store::hdf5::{Hdf5Error, Reader};
 use crate::store::png::{Depth, Layout};
 use crate::store::png_file::PngFile;
@@ -186,10 +186,9 @@ impl<'a> Job<'a> for Recolor<'a> {
         });
         let local = wrong.map_or(Ok(()), |at| {
             Err(Error::bad_input(format!(
-                "{}: N holds the count {} in its row {}, outside 1..={limit}; the file was changed",
+                "{}: N holds the count {}, outside 1..={limit}; the file was changed",
                 self.spec.input.display(),
                 self.rows.counts[at],
-                u64::from(self.rows.first) + to_u64(at) / u64::from(self.rows.width.max(1)),
             )))
         });
         self.context.comm.agree(local)
@@ -199,13 +198,13 @@ impl<'a> Job<'a> for Recolor<'a> {
         if round < self.surveys() {
             return Ok(());
         }
-        let comm = &self.context.comm;
-        let strips = self.band(round).strips_of(comm.rank(), comm.size());
-        let rows = std::mem::take(&mut self.rows);
-        self.pixels += to_u64(rows.counts.len());
+        let band = self.band(round);
+        let mine = band.strips_of(self.context.comm.rank());
+        self.pixels += to_u64(self.rows.counts.len());
         let colorer = self.colorer.as_ref().expect("made after the survey at the latest");
-        let layout = *self.png.layout();
-        self.png.write_band(strips, |strip| paint_strip(&layout, colorer, &rows, strip))
+        let (layout, rows) = (*self.png.layout(), &self.rows);
+        let paint = |strip| paint_strip(&layout, colorer, &band, rows, strip);
+        self.png.write_band(band.strips.clone(), mine, paint)
     }
 
     fn complete(&mut self) -> Result<()> {
@@ -252,26 +251,27 @@ impl Recolor<'_> {
 
     /// This rank's rows of a band.
     fn read(&self, band: &Band) -> Result<Rows> {
-        let mine = band.rows_of(self.context.comm.rank());
-        let range = u64::from(mine.start)..u64::from(mine.end);
-        let width = self.width;
-        let bytes = crate::num::to_usize(u64::from(width) * (range.end - range.start) * 4);
-        let meter = &self.context.meter;
-        let counts = meter
-            .reading(bytes, || self.reader.read_counts(range.clone()))
-            .map_err(|cause| bad(&cause))?;
-        let fractions = if self.spec.palette.needs_fraction() {
-            let read = meter.reading(bytes, || self.reader.read_fractions(range));
-            read.map_err(|cause| bad(&cause))?.ok_or_else(|| {
-                Error::bad_input(format!(
-                    "{} has no dataset NF, which the palette {} needs; use classic",
-                    self.spec.input.display(),
-                    self.spec.palette
-                ))
-            })?
-        } else {
-            Vec::new()
-        };
-        Ok(Rows { width, first: mine.start, counts, fractions })
+        let (mut all_counts, mut all_fractions) = (Vec::new(), Vec::new());
+        for piece in band.pieces_of(self.context.comm.rank()) {
+            let range = u64::from(piece.start)..u64::from(piece.end);
+            let bytes = piece.len() * to_usize(self.width.into()) * 4;
+            let meter = &self.context.meter;
+            let counts = meter.reading(bytes, || self.reader.read_counts(range.clone()));
+            all_counts.append(&mut counts.map_err(|cause| bad(&cause))?);
+            if self.spec.palette.needs_fraction() {
+                let read = meter.reading(bytes, || self.reader.read_fractions(range));
+                let fractions = read.map_err(|cause| bad(&cause))?;
+                all_fractions.append(&mut fractions.ok_or_else(|| self.no_fractions())?);
+            }
+        }
+        Ok(Rows::of(self.width, all_counts, all_fractions))
+    }
+
+    fn no_fractions(&self) -> Error {
+        Error::bad_input(format!(
+            "{} has no dataset NF, which the palette {} needs; use classic",
+            self.spec.input.display(),
+            self.spec.palette
+        ))
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod batches;
 pub mod blocks;
+pub mod coarse;
 pub mod costs;
 pub mod model;
 pub mod rehearsal;
@@ -14,7 +15,6 @@ pub mod tiles;
 
 pub use batches::node_draw;
 pub use blocks::{aligned_block, block, cyclic, displacements};
-pub use costs::{CostMap, sample_phase, sample_positions};
+pub use coarse::Coarse;
 pub use model::{CostModel, SAMPLE_RUN, Tuning};
-pub use schedule::plan;
 pub use tiles::{CELL, Tile, cut_rows, grid};

@@ -3,6 +3,7 @@
 //! Root makes the whole file but the data (`hdf5.rs`); then every rank writes its rows of each
 //! dataset at their byte offsets, like any other output.
 
+use std::ops::Range;
 use std::path::Path;
 
 use super::hdf5::{COUNTS, DataExtent, FRACTIONS, GridSpec, Hdf5Error, create};
@@ -10,7 +11,7 @@ use super::part::PartFile;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::measure::record::FileSum;
-use crate::num::to_u64;
+use crate::num::{to_u64, to_usize};
 
 /// The file while it is filled.
 pub struct GridFile<'a> {
@@ -88,19 +89,32 @@ impl<'a> GridFile<'a> {
         self.part.adopt(at, end - at)
     }
 
-    /// Collective. Writes this rank's rows, beginning with row `first`, of each dataset.
+    /// Collective. Writes runs of rows of each dataset: `counts` and `fractions` hold those of
+    /// `runs`, one after the other.
     ///
     /// # Errors
     /// When any rank cannot write.
-    pub fn write_rows(&self, first: u32, counts: &[u32], fractions: &[f32]) -> Result<()> {
-        let before = u64::from(first) * self.columns * 4;
-        let write = |dataset: Dataset, bytes: &[u8]| {
+    pub fn write_rows(
+        &self,
+        runs: impl Iterator<Item = Range<u32>>,
+        counts: &[u32],
+        fractions: &[f32],
+    ) -> Result<()> {
+        let write = |dataset: Dataset, row: u32, bytes: &[u8]| {
+            let before = u64::from(row) * self.columns * 4;
             assert!(before + to_u64(bytes.len()) <= dataset.bytes, "rows of the dataset");
             self.part.write_at(dataset.offset + before, bytes)
         };
-        let mut written = write(self.counts, bytemuck::cast_slice(counts));
-        if let Some(dataset) = self.fractions {
-            written = written.and_then(|()| write(dataset, bytemuck::cast_slice(fractions)));
+        let (mut written, mut at) = (Ok(()), 0);
+        for rows in runs {
+            let pixels = at..at + rows.len() * to_usize(self.columns);
+            at = pixels.end;
+            let bytes = bytemuck::cast_slice(&counts[pixels.clone()]);
+            written = written.and_then(|()| write(self.counts, rows.start, bytes));
+            if let Some(dataset) = self.fractions {
+                let bytes = bytemuck::cast_slice(&fractions[pixels]);
+                written = written.and_then(|()| write(dataset, rows.start, bytes));
+            }
         }
         self.context.comm.agree(written)
     }

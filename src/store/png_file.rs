@@ -1,7 +1,7 @@
 //! A PNG that all ranks write side by side, in strips of rows.
 //!
-//! Strips are encoded apart (`png.rs`), their sizes are scanned, and each rank writes its own at
-//! its offset. No rank ever holds the picture, and the bytes depend on the picture alone: strips
+//! Strips are encoded apart (`png.rs`), their sizes are shared, and each rank writes its own at
+//! their offsets. No rank ever holds the picture, and the bytes depend on the picture alone: strips
 //! are cut by its size and joined in order. The cost beside one writer's PNG is a flush per strip.
 
 use std::ops::Range;
@@ -13,10 +13,8 @@ use crate::comm::Op;
 use crate::context::Context;
 use crate::error::Result;
 use crate::measure::record::FileSum;
-use crate::num::to_u64;
-
-/// Encoded strips held at a time by one thread: bounds memory when a rank owns many strips.
-const STRIPS_PER_THREAD: usize = 4;
+use crate::num::{to_u64, to_usize};
+use crate::partition::displacements;
 
 /// The file while it grows.
 pub struct PngFile<'a> {
@@ -26,7 +24,6 @@ pub struct PngFile<'a> {
     /// Where the next band's strips begin; the same on all ranks.
     end: u64,
     adler: u32,
-    raw_bytes: u64,
 }
 
 impl<'a> PngFile<'a> {
@@ -46,58 +43,52 @@ impl<'a> PngFile<'a> {
         let end = to_u64(header.len());
         let written = if context.comm.is_root() { part.write_at(0, &header) } else { Ok(()) };
         context.comm.agree(written)?;
-        Ok(Self { context, part, layout, end, adler: 1, raw_bytes: 0 })
+        Ok(Self { context, part, layout, end, adler: 1 })
     }
 
-    /// Collective. Encodes and writes a band: this rank's `strips`, which follow those of the ranks
-    /// before it. `pixels` gives the raw bytes of a strip.
+    /// Collective. Encodes and writes the strips of `band`, of which `mine` are this rank's.
+    /// `pixels` gives the raw bytes of a strip. Every strip of the band is one rank's, and bands
+    /// follow each other.
     ///
     /// # Errors
     /// When any rank cannot write.
     pub fn write_band(
         &mut self,
-        strips: Range<u64>,
+        band: Range<u64>,
+        mine: impl Iterator<Item = u64>,
         pixels: impl Fn(u64) -> Vec<u8> + Sync,
     ) -> Result<()> {
-        let comm = &self.context.comm;
-        let indices: Vec<u64> = strips.collect();
+        let (comm, threads) = (&self.context.comm, &self.context.threads);
+        let mine: Vec<u64> = mine.collect();
         // Sizes are known only after encoding, so a rank's encoded strips wait for the scan.
-        let mut encoded: Vec<EncodedStrip> = Vec::with_capacity(indices.len());
-        for group in indices.chunks(STRIPS_PER_THREAD * self.context.threads.count()) {
-            encoded.extend(
-                self.context
-                    .threads
-                    .map(group, |&strip| self.layout.encode_strip(strip, &pixels(strip))),
-            );
+        let encode = |&strip: &u64| self.layout.encode_strip(strip, &pixels(strip));
+        let encoded: Vec<EncodedStrip> = threads.map(&mine, encode);
+        // Each strip is one rank's, zero elsewhere: sums gather. Size and Adler-32 of each.
+        let count = to_usize(band.end - band.start);
+        let mut table = vec![0_u64; 3 * count];
+        for (&strip, encoded) in mine.iter().zip(&encoded) {
+            let at = 3 * to_usize(strip - band.start);
+            let entry = [to_u64(encoded.idat.len()), encoded.adler.into(), encoded.raw_bytes];
+            table[at..at + 3].copy_from_slice(&entry);
         }
-        let mine: u64 = encoded.iter().map(|strip| to_u64(strip.idat.len())).sum();
-        let mut at = self.end + comm.exclusive_scan(mine);
-        let mut total = [mine];
-        comm.all_reduce(Op::Sum, &mut total);
-        self.part.reserve(self.end + total[0])?;
+        comm.all_reduce(Op::Sum, &mut table);
+        let sizes: Vec<u64> = table.chunks_exact(3).map(|entry| entry[0]).collect();
+        assert!(sizes.iter().all(|&size| size > 0), "every strip of a band is some rank's");
+        let begins = displacements(&sizes);
+        let end = self.end + sizes.iter().sum::<u64>();
+        self.part.reserve(end)?;
         let mut written = Ok(());
-        for strip in &encoded {
-            written = written.and_then(|()| self.part.write_at(at, &strip.idat));
-            at += to_u64(strip.idat.len());
+        for (&strip, encoded) in mine.iter().zip(&encoded) {
+            let at = self.end + begins[to_usize(strip - band.start)];
+            written = written.and_then(|()| self.part.write_at(at, &encoded.idat));
         }
         comm.agree(written)?;
-        self.end += total[0];
-        self.combine_adlers(&encoded);
+        for entry in table.chunks_exact(3) {
+            let adler = u32::try_from(entry[1]).expect("the sum of one Adler-32 and zeros");
+            self.adler = combine_adler(self.adler, adler, entry[2]);
+        }
+        self.end = end;
         Ok(())
-    }
-
-    /// Collective. Appends the band's checksum of raw bytes, in rank order.
-    fn combine_adlers(&mut self, encoded: &[EncodedStrip]) {
-        let comm = &self.context.comm;
-        let (mut adler, mut raw_bytes) = (1, 0);
-        for strip in encoded {
-            adler = combine_adler(adler, strip.adler, strip.raw_bytes);
-            raw_bytes += strip.raw_bytes;
-        }
-        for (adler, raw_bytes) in comm.all_gather(adler).iter().zip(comm.all_gather(raw_bytes)) {
-            self.adler = combine_adler(self.adler, *adler, raw_bytes);
-            self.raw_bytes += raw_bytes;
-        }
     }
 
     /// Collective. Writes the end of the file.
