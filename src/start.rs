@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cli::{Cli, Command, RecolorArgs};
-use crate::comm::Comm;
 use crate::comm::launcher::{self, Launch};
+use crate::comm::{Comm, end_process_on_panic};
 use crate::context::Context;
 use crate::deck::{self, Layer, Merged, Source};
 use crate::error::{Error, Result};
@@ -32,6 +32,7 @@ use crate::verify;
 /// Runs a parsed command line; returns the exit code.
 pub fn start(cli: Cli, meter: Meter) -> u8 {
     store::report_file_size_limit();
+    end_process_on_panic();
     let done = match cli.command {
         Command::Mandelbrot(args) => {
             let how = &args.common.how;

@@ -62,7 +62,12 @@ fn a_panic_ends_all_ranks() {
     assert!(done.code != 0);
     done.says("internal error on rank 2 (");
     assert!(start.elapsed() < Duration::from_secs((END_S + START_S).into()));
-    assert_eq!(dir.read("mandelbrot.png"), b"older output");
+    // The launcher tells rank 0 with a signal, which takes its files away.
+    wait_for(|| (dir.names() == ["mandelbrot.png"]).then_some(()));
+    nothing_changed(&dir, &[]);
+    let alone = dir.dcomp(&["mandelbrot", "--force"]).env("DCOMP_FAULT", "panic:0:compute");
+    alone.fails(70).says("internal error (");
+    nothing_changed(&dir, &[]);
 }
 
 #[test]
@@ -70,7 +75,29 @@ fn a_rank_that_leaves_ends_all_ranks() {
     let dir = with_older_output("exit");
     let done = picture(&dir, "exit:1:compute").run();
     assert!(done.code != 0);
-    assert_eq!(dir.read("mandelbrot.png"), b"older output");
+    wait_for(|| (dir.names() == ["mandelbrot.png"]).then_some(()));
+    nothing_changed(&dir, &[]);
+}
+
+/// A user's interrupt, a batch system's end: the half-made files go.
+#[test]
+fn a_signal_leaves_nothing_half_made() {
+    for (signal, ranks) in [("-INT", None), ("-TERM", None), ("-TERM", Some(2))] {
+        let dir = with_older_output("signal");
+        let words = ["mandelbrot", "-W", "400", "-H", "1000", "--force", "--hdf5", "raw.h5", "-q"];
+        let run = dir.dcomp(&words).ranks_or_alone(ranks).env("DCOMP_FAULT", "stall:0:compute");
+        let mut child = run.limit_s(END_S + START_S).command().spawn().unwrap();
+        let count = ranks.map_or(1, |ranks| usize::try_from(ranks).unwrap());
+        let victims = wait_for(|| {
+            let parts = dir.names().iter().filter(|name| name.ends_with(".part")).count();
+            let processes = processes_in(&dir);
+            (parts == 2 && processes.len() == count).then_some(processes)
+        });
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.arg(signal).args(&victims).status().unwrap().success());
+        assert!(!child.wait().unwrap().success());
+        nothing_changed(&dir, &[]);
+    }
 }
 
 /// A rank stalls; then it is killed from outside, as the kernel does when memory runs out.
@@ -84,8 +111,8 @@ fn a_killed_rank_ends_all_ranks() {
     let status = child.wait().unwrap();
     assert!(!status.success());
     assert!(killed.elapsed() < Duration::from_secs(END_S.into()), "{:?}", killed.elapsed());
-    assert_eq!(dir.read("mandelbrot.png"), b"older output");
     wait_for(|| processes_in(&dir).is_empty().then_some(()));
+    nothing_changed(&dir, &[]);
 }
 
 /// Waits up to the start's allowance for something to be there.

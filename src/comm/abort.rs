@@ -8,16 +8,27 @@
 use mpi::ffi;
 
 use crate::error::Kind;
+use crate::store::cleanup;
 
 /// After this, a panic on any thread ends every rank with the exit code for internal errors.
 pub(super) fn end_all_ranks_on_panic(rank: mpi::Rank) {
+    end_on_panic(format!("on rank {rank} ({})", host_name()), |code| abort_world(code));
+}
+
+/// After this, a panic on any thread ends this process with the exit code for internal errors, and
+/// takes half-made files along. For the time before MPI, and without it.
+pub fn end_process_on_panic() {
+    end_on_panic(format!("({})", host_name()), |code| std::process::exit(code));
+}
+
+fn end_on_panic(place: String, end: impl Fn(i32) + Send + Sync + 'static) {
     std::panic::set_hook(Box::new(move |info| {
         eprintln!(
-            "dcomp: internal error on rank {rank} ({}): {info}; all ranks end now. This is a bug \
-             in dcomp: please report it with the command line",
-            host_name()
+            "dcomp: internal error {place}: {info}; all ranks end now. This is a bug in dcomp: \
+             please report it with the command line"
         );
-        abort_world(i32::from(Kind::Internal.exit_code()));
+        cleanup::remove_all();
+        end(Kind::Internal.exit_code().into());
     }));
 }
 

@@ -24,7 +24,7 @@ use mpi::topology::{Color, Communicator, SimpleCommunicator};
 
 use crate::error::{Error, Result};
 use crate::num::to_u64;
-pub use abort::host_name;
+pub use abort::{end_process_on_panic, host_name};
 pub use collectives::{Element, Op};
 pub use counter::{Draw, Drawer, WorkCounter};
 pub use exchange::Received;

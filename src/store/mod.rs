@@ -9,6 +9,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod cleanup;
 pub mod crc;
 pub mod grid_file;
 pub mod hdf5;

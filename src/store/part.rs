@@ -12,6 +12,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cleanup;
 use super::crc::{self, Extent};
 use super::target::directory;
 use crate::comm::{Comm, Op};
@@ -56,11 +57,14 @@ impl<'a> PartFile<'a> {
         let part = part_path(target, &comm.decide(|| Ok(job_id()))?);
         let made =
             if comm.is_root() { Some(meter.opening(|| create_exclusive(&part))) } else { None };
-        comm.agree(made.transpose())?;
+        if matches!(made, Some(Ok(_))) {
+            cleanup::watch(&part);
+        }
+        comm.agree(made.transpose()).inspect_err(|_| cleanup::remove_all())?;
         // From here on a failure takes the part file away, on root, after all ranks know.
         let remove = |_: &Error| {
             if comm.is_root() {
-                std::fs::remove_file(&part).ok();
+                discard(&part);
             }
         };
         let prepared = if comm.is_root() { prepare(&part) } else { Ok(()) };
@@ -221,6 +225,7 @@ impl<'a> PartFile<'a> {
         self.comm.agree(synced.map_err(|cause| self.error("sync", &cause)))?;
         let renamed = if self.comm.is_root() { self.rename() } else { Ok(()) };
         self.comm.agree(renamed)?;
+        cleanup::forget(&self.part);
         self.published = true;
         Ok(())
     }
@@ -247,9 +252,14 @@ impl<'a> PartFile<'a> {
 impl Drop for PartFile<'_> {
     fn drop(&mut self) {
         if !self.published && self.comm.is_root() {
-            std::fs::remove_file(&self.part).ok();
+            discard(&self.part);
         }
     }
+}
+
+fn discard(part: &Path) {
+    std::fs::remove_file(part).ok();
+    cleanup::forget(part);
 }
 
 /// What keeps two runs from sharing a part file: Slurm's job id, else this process's.

@@ -1,0 +1,49 @@
+//! Takes half-made files away when the process is ended from outside or by a panic.
+//!
+//! An error that all ranks agree on drops their files in order. A signal does not unwind: when a
+//! user interrupts, a batch system ends the job, or a launcher ends all ranks because one died, a
+//! thread of the rank that made the files removes them and then lets the signal do what it does.
+//! Only SIGKILL leaves a part file, which names its job.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, Once, PoisonError};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
+
+static HALF_MADE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// From now on `path` is removed when the process is ended.
+pub(super) fn watch(path: &Path) {
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        // Without the thread files stay behind after a signal, which is no reason to fail.
+        if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
+            std::thread::spawn(move || {
+                if let Some(signal) = signals.forever().next() {
+                    remove_all();
+                    emulate_default_handler(signal).ok();
+                }
+            });
+        }
+    });
+    lock().insert(path.to_path_buf());
+}
+
+/// The file is published or removed.
+pub(super) fn forget(path: &Path) {
+    lock().remove(path);
+}
+
+/// Removes everything that is half made.
+pub fn remove_all() {
+    for path in std::mem::take(&mut *lock()) {
+        std::fs::remove_file(path).ok();
+    }
+}
+
+fn lock() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
+    HALF_MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
