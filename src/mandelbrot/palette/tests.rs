@@ -1,3 +1,5 @@
+//! Colours against numbers made by hand, and counts that stay continuous.
+
 use super::*;
 use crate::num::{len_f64, to_f32};
 

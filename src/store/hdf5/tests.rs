@@ -1,3 +1,5 @@
+//! Files filled by two writers, read back; files of other programs; errors by name.
+
 use std::os::unix::fs::FileExt;
 
 use ::hdf5::types::FixedAscii;

@@ -1,3 +1,5 @@
+//! Strips joined in any order, decoded by an independent reader at awkward sizes.
+
 use std::io::Cursor;
 
 use proptest::prelude::*;
