@@ -35,8 +35,13 @@ bench: setup
 	cargo bench --locked --bench kernels -- --quick
 	cargo bench --locked --bench ratios
 
-# Hours of patience: the rehearsals with ten times the steps, and the picture of a gigapixel.
-campaign: build
+# Minutes of patience: a picture of a gigapixel on 4 ranks, its memory in its record, then the
+# rehearsals with ten times the steps.
+campaign: setup-test build
+	mpirun -n 4 target/release/dcomp mandelbrot -W 32768 -H 32768 -n 64 --palette viridis \
+	    --output target/gigapixel.png --force
+	target/release/dcomp verify target/gigapixel.png
+	grep -A 4 peak_rss_bytes target/gigapixel.png.json
 	cargo test --release --locked --test dcomp -- --ignored --nocapture --test-threads 1
 
 clean:

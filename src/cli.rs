@@ -3,6 +3,7 @@
 //! Each job's arguments become a deck layer, so that flags and deck keys are one thing. Paths that
 //! go into decks and records are text, so clap refuses those that are not UTF-8.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -156,9 +157,9 @@ pub struct RunArgs {
     /// The deck; its key `job` names the job.
     #[arg(value_name = "DECK.toml")]
     pub deck: PathBuf,
-    #[command(flatten)]
-    /// How the run is carried out.
-    pub how: How,
+    /// Flags of that job, which override the deck.
+    #[arg(value_name = "FLAGS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub flags: Vec<OsString>,
 }
 
 /// Parameters of `verify`.
@@ -193,13 +194,6 @@ impl Flags {
 
     fn layer(self) -> Layer {
         Layer { source: Source::Flag, values: self.0 }
-    }
-}
-
-impl How {
-    /// These flags as a deck layer.
-    pub fn layer(&self) -> Layer {
-        Flags::default().how(self).layer()
     }
 }
 

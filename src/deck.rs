@@ -80,8 +80,15 @@ pub fn parse(text: &str, file: &str) -> Result<Deck> {
             cause.to_string().trim_end()
         ))
     })?;
-    let mut values: Table =
-        table.into_iter().map(|(key, value)| (key.replace('-', "_"), value)).collect();
+    let mut values = Table::new();
+    for (key, value) in table {
+        let name = key.replace('-', "_");
+        if values.insert(name, value).is_some() {
+            return Err(Error::usage(format!(
+                "{key} in {file} is given twice, with - and with _; keep one"
+            )));
+        }
+    }
     let job = match values.remove("job") {
         None => None,
         Some(Value::String(job)) => Some(job),
@@ -94,11 +101,19 @@ pub fn parse(text: &str, file: &str) -> Result<Deck> {
     Ok(Deck { job, layer: Layer { source: Source::Deck(file.into()), values } })
 }
 
-/// The layer of `DCOMP_*` variables for `keys`, read through `lookup`.
-pub fn environment(keys: &[String], lookup: impl Fn(&str) -> Option<String>) -> Layer {
+/// The layer of `DCOMP_*` variables for `keys`, read through `lookup`. Those of `texts` are taken
+/// as they are, the others as TOML would read them.
+pub fn environment(
+    keys: &[String],
+    texts: &[&str],
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Layer {
+    let value = |key: &String, text: String| {
+        if texts.contains(&key.as_str()) { Value::String(text) } else { typed(&text) }
+    };
     let values = keys
         .iter()
-        .filter_map(|key| lookup(&variable(key)).map(|text| (key.clone(), typed(&text))))
+        .filter_map(|key| lookup(&variable(key)).map(|text| (key.clone(), value(key, text))))
         .collect();
     Layer { source: Source::Environment, values }
 }
@@ -269,6 +284,8 @@ mod tests {
         let deck = parse("widht = 3", "a.toml").unwrap().layer;
         let error = merge(&[deck], &known(), VIEW).unwrap_err();
         assert_eq!(error.message, "widht in a.toml is not a key of this job; did you mean width?");
+        let error = parse("max-width = 3\nmax_width = 4", "a.toml").unwrap_err();
+        assert!(error.message.contains("given twice"), "{error}");
         let error = parse("width == 3", "a.toml").unwrap_err();
         assert!(error.message.contains("a.toml is not TOML"), "{error}");
         let deck = parse("width = 3\nheight = -1", "a.toml").unwrap().layer;
@@ -284,10 +301,12 @@ mod tests {
         let lookup = |name: &str| match name {
             "DCOMP_WIDTH" => Some("12".to_owned()),
             "DCOMP_REGION" => Some("-2,1,-1,1".to_owned()),
+            "DCOMP_ZOOM" => Some("7".to_owned()),
             _ => None,
         };
-        let layer = environment(&known(), lookup);
+        let layer = environment(&known(), &["zoom"], lookup);
         assert_eq!(layer.values["width"], Value::Integer(12));
+        assert_eq!(layer.values["zoom"], Value::String("7".into()));
         assert_eq!(layer.values["region"], Value::String("-2,1,-1,1".into()));
     }
 }

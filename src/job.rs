@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::measure::Phase;
 use crate::measure::record::{self, Ending, Findings, Identity};
 use crate::store::target;
@@ -74,8 +74,6 @@ pub struct Run {
     pub output: Option<PathBuf>,
     /// Where `--record` sends the record.
     pub record: Option<PathBuf>,
-    /// Whether the output was there before the run.
-    pub replaces: bool,
     /// The identity that the record carries.
     pub identity: Identity,
 }
@@ -95,6 +93,9 @@ pub fn run<'a, J: Job<'a>>(spec: &'a J::Spec, context: &'a Context, run: &Run) -
             message: error.message.clone(),
         },
     };
+    if done.as_ref().is_err_and(|error| error.kind == Kind::Usage) {
+        return done; // nothing ran that a record could tell of
+    }
     let nothing = Findings::default();
     let findings = done.as_ref().unwrap_or(&nothing);
     let written = write_record(context, run, &ending, findings);
@@ -129,20 +130,22 @@ fn step(context: &Context, phase: Phase, work: impl FnOnce() -> Result<()>) -> R
 }
 
 /// Collective. The record goes where `--record` says, else beside the output. When a run fails and
-/// an older output stays, that one's record stays too, and the failure is told in a file of its own.
+/// an output is there all the same (an older one, or that of a faster run), the record of that one
+/// stays too, and the failure is told in a file of its own.
 fn write_record(context: &Context, run: &Run, ending: &Ending, findings: &Findings) -> Result<()> {
     let Context { comm, meter, threads, .. } = context;
     let record = record::assemble(comm, meter, threads, &run.identity, ending, findings);
     let path = match (&run.record, &run.output) {
         (Some(path), _) => Some(path.clone()),
-        (None, Some(output)) if ending.exit_code != 0 && run.replaces => {
-            let mut name = output.as_os_str().to_owned();
-            name.push(".failed.json");
-            Some(PathBuf::from(name))
-        }
-        (None, Some(output)) => Some(target::record_of(output)),
-        (None, None) => None,
+        (None, output) => output.as_deref().map(target::record_of),
     };
+    let stays = run.output.as_deref().is_some_and(target::exists);
+    let keeps = |path: &Path| {
+        let beside = run.record.is_none() || target::exists(path);
+        ending.exit_code != 0 && stays && beside
+    };
+    let path =
+        path.map(|path| if keeps(&path) { path.with_extension("failed.json") } else { path });
     let written = match (record, path) {
         (Some(record), Some(path)) => write_atomically(&path, &record),
         _ => Ok(()),

@@ -3,7 +3,7 @@
 //! Workers never call MPI; the main thread works beside them and talks for them. A pool is made
 //! only when a rank has more than one thread, so 64 single-threaded ranks cost no extra thread.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,12 +12,13 @@ use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::comm::launcher::{self, Launch};
+use crate::error::{Error, Result};
 use crate::num::len_f64;
 
 /// The threads of this rank.
 pub struct Threads {
     count: usize,
-    pool: OnceCell<ThreadPool>,
+    pool: Option<ThreadPool>,
     times: Cell<RegionTimes>,
 }
 
@@ -44,8 +45,22 @@ pub fn default_count() -> usize {
 
 impl Threads {
     /// `count` threads, the calling one included.
-    pub fn new(count: usize) -> Self {
-        Self { count: count.max(1), pool: OnceCell::new(), times: Cell::default() }
+    ///
+    /// # Errors
+    /// When the operating system grants fewer.
+    pub fn new(count: usize) -> Result<Self> {
+        let build = || {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(count)
+                .thread_name(|index| format!("dcomp-{index}"))
+                .build()
+        };
+        let pool = (count > 1).then(build).transpose().map_err(|cause| {
+            Error::usage(format!(
+                "--threads {count}: the system grants fewer ({cause}); ask for less"
+            ))
+        })?;
+        Ok(Self { count: count.max(1), pool, times: Cell::default() })
     }
 
     /// The number of threads.
@@ -105,13 +120,7 @@ impl Threads {
     }
 
     fn pool(&self) -> &ThreadPool {
-        self.pool.get_or_init(|| {
-            rayon::ThreadPoolBuilder::new()
-                .num_threads(self.count)
-                .thread_name(|index| format!("dcomp-{index}"))
-                .build()
-                .expect("the operating system grants threads")
-        })
+        self.pool.as_ref().expect("made for more than one thread")
     }
 }
 
@@ -130,7 +139,7 @@ mod tests {
     #[test]
     fn map_keeps_order_and_crew_runs_everybody() {
         for count in [1, 2, 5] {
-            let threads = Threads::new(count);
+            let threads = Threads::new(count).unwrap();
             let squares = threads.map(&[1, 2, 3, 4, 5, 6, 7], |n| n * n);
             assert_eq!(squares, [1, 4, 9, 16, 25, 36, 49]);
             let mut values = threads.crew(|| 0, || 1);

@@ -33,9 +33,14 @@ pub fn verify(file: &Path, record: Option<&Path>) -> Result<FileSum> {
         )));
     }
     let outputs: Vec<FileSum> =
-        serde_json::from_value(record["outputs"].clone()).unwrap_or_default();
+        serde_json::from_value(record["outputs"].clone()).map_err(|cause| {
+            Error::bad_input(format!("outputs in {}: {cause}", record_path.display()))
+        })?;
+    // The path as recorded, when it is; else the name, for files that were moved with their record.
+    let same_path = |sum: &&FileSum| Path::new(&sum.path) == file;
     let same_name = |sum: &&FileSum| Path::new(&sum.path).file_name() == file.file_name();
-    let expected = outputs.iter().find(same_name).ok_or_else(|| {
+    let found = outputs.iter().find(same_path).or_else(|| outputs.iter().find(same_name));
+    let expected = found.ok_or_else(|| {
         Error::usage(format!(
             "{} tells of no output named {}; name the right record with --record",
             record_path.display(),

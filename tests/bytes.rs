@@ -101,6 +101,13 @@ fn nodes_and_rounds() {
         let threads = ["--threads", "3"];
         same.check(Some(ranks), &threads, &[("DCOMP_RANKS_PER_NODE", per_node)]);
     }
+    // Ranks that hold their share stop drawing; nobody waits for them, nothing is left out.
+    for (ranks, per_node) in [(4, "1"), (4, "2"), (7, "3"), (4, "0")] {
+        for threads in ["1", "2"] {
+            let variables = [("DCOMP_RANKS_PER_NODE", per_node), ("DCOMP_HELD_SHARES", "1")];
+            same.check(Some(ranks), &["--threads", threads], &variables);
+        }
+    }
     for bytes in ["8", "1000", "65536"] {
         same.check(Some(3), &[], &[("DCOMP_ROUND_BYTES", bytes)]);
     }

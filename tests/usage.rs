@@ -91,8 +91,12 @@ fn mistakes_are_named() {
         (&["--kernel", "mmx"], "--kernel", "portable"),
         (&["--depth", "12"], "--depth", "8 and 16"),
         (&["--threads", "0"], "--threads", "1..=1024"),
-        (&["--hdf5", "mandelbrot.png"], "--hdf5", "another name"),
-        (&["--record", "mandelbrot.png"], "--record", "another name"),
+        (&["--hdf5", "./mandelbrot.png"], "--hdf5", "another name"),
+        (&["--record", "./mandelbrot.png"], "--record", "another name"),
+        (&["--hdf5", "mandelbrot.png.json"], "--hdf5", "another name"),
+        (&["--region=-1e308,1e308,-1,1"], "--region", "finite"),
+        (&["-o", "-"], "--output", "./-"),
+        (&["-o", "new/"], "--output", "file name"),
         (&["-o", "/"], "--output", "file name"),
         (&["-o", "/dev/null", "--force"], "--output", "not a regular file"),
         (&["--record", "/dev/null", "--force"], "--record", "not a regular file"),
@@ -121,6 +125,8 @@ fn mistakes_in_decks_are_named() {
         ("job = \"mergesort\"", "a.toml", "mergesort"),
         ("output = \"no/x.png\"", "output in a.toml", "directory no"),
         ("threads = 0", "threads in a.toml", "1 or more"),
+        ("threads = 5000", "threads in a.toml", "at most 1024"),
+        ("max-iterations = 3\nmax_iterations = 4", "a.toml is given twice", "keep one"),
     ] {
         dir.write("a.toml", text);
         for ranks in [None, Some(2)] {
@@ -135,6 +141,51 @@ fn mistakes_in_decks_are_named() {
     dir.write("a.toml", "job = \"nonesuch\"");
     dir.dcomp(&["run", "a.toml"]).fails(2).says("nonesuch");
     assert_eq!(dir.names(), ["a.toml"]);
+}
+
+/// A lost output stream is no bug of dcomp and undoes no work.
+#[test]
+fn lost_streams_are_told_apart_from_bugs() {
+    let dir = Dir::new("streams");
+    let dcomp = env!("CARGO_BIN_EXE_dcomp");
+    let shell = |script: &str| dir.program("bash", &["-c", script]);
+    shell(&format!("{dcomp} mandelbrot --force > /dev/full")).fails(74).says("standard output");
+    shell(&format!("set -o pipefail; {dcomp} mandelbrot --force | head -c 0")).ok();
+    shell(&format!("{dcomp} mandelbrot -W 0 2> /dev/full")).fails(2);
+}
+
+/// What stands beside an output under its record's name, and is no record, is kept.
+#[test]
+fn files_that_are_no_records_are_kept() {
+    let dir = Dir::new("precious");
+    dir.write("mandelbrot.png.json", "precious");
+    dir.dcomp(&["mandelbrot"]).fails(2).says("the record mandelbrot.png.json exists");
+    assert_eq!(dir.read("mandelbrot.png.json"), b"precious");
+    dir.dcomp(&["mandelbrot", "--hdf5", "raw.h5", "-o", "a.png"]).ok();
+    for words in [["--record", "raw.h5", "-o", "b.png"], ["--record", "b.json", "-o", "./raw.h5"]] {
+        let words = [&["recolor", "raw.h5", "--force"], &words[..]].concat();
+        dir.dcomp(&words).fails(2).says("are one file");
+    }
+    dir.dcomp(&["verify", "raw.h5", "--record", "a.png.json"]).ok();
+}
+
+/// Outside a step, Slurm's task number is not a rank: nothing may be skipped.
+#[test]
+fn a_batch_task_is_no_rank() {
+    let dir = Dir::new("task");
+    let verify = dir.dcomp(&["verify", "nonesuch"]).env("SLURM_PROCID", "3");
+    verify.fails(2).says("nonesuch");
+}
+
+/// `run DECK FLAGS...` takes the flags of the deck's job.
+#[test]
+fn flags_override_the_deck_of_run() {
+    let dir = Dir::new("run");
+    dir.write("a.toml", "job = \"mandelbrot\"\nheight = 30\nwidth = 20\n");
+    dir.dcomp(&["run", "a.toml", "-W", "44", "--force"]).ranks(2).ok();
+    let result = &dir.json("mandelbrot.png.json")["result"];
+    assert_eq!((&result["width"], &result["height"]), (&44.into(), &30.into()));
+    dir.dcomp(&["run", "a.toml", "--widht", "3"]).fails(2).says("--widht");
 }
 
 /// `srun` without an MPI plugin: eight programs that would write one file.

@@ -5,6 +5,8 @@
 //! ends every other rank.
 #![allow(unsafe_code)]
 
+use std::io::Write;
+
 use mpi::ffi;
 
 use crate::error::Kind;
@@ -23,10 +25,13 @@ pub fn end_process_on_panic() {
 
 fn end_on_panic(place: String, end: impl Fn(i32) + Send + Sync + 'static) {
     std::panic::set_hook(Box::new(move |info| {
-        eprintln!(
-            "dcomp: internal error {place}: {info}; all ranks end now. This is a bug in dcomp: \
+        // A lost stderr must not panic again in here.
+        let said = writeln!(
+            std::io::stderr(),
+            "dcomp: internal error {place}: {info}; the run ends now. This is a bug in dcomp: \
              please report it with the command line"
         );
+        said.ok();
         cleanup::remove_all();
         end(Kind::Internal.exit_code().into());
     }));

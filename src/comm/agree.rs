@@ -62,14 +62,6 @@ impl Comm {
         serde_json::from_slice(&bytes).expect("the same type on every rank")
     }
 
-    /// Collective. The host name of every rank, in rank order, on every rank.
-    pub fn host_names(&self) -> Vec<String> {
-        self.all_gather_bytes(host_name().as_bytes())
-            .into_iter()
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .collect()
-    }
-
     /// Collective. A byte string of every rank, in rank order, on every rank. For small things.
     pub fn all_gather_bytes(&self, mine: &[u8]) -> Vec<Vec<u8>> {
         let size = index(self.size());

@@ -7,7 +7,7 @@
 //! costs: a node's ranks may wait for one network round trip per range, and rank 0 must enter MPI
 //! now and then, which its own draws do.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Comm;
@@ -88,8 +88,15 @@ impl WorkCounter {
         Drawer { words: self.words() }
     }
 
-    /// Draws on the main thread, which fetches the node's next range when needed. `None` at the end.
-    pub fn draw(&self, comm: &Comm) -> Option<u32> {
+    /// Whether several nodes share the work, each with a range of its own at a time.
+    pub fn has_ranges(&self) -> bool {
+        self.global.is_some()
+    }
+
+    /// Draws on the main thread, which fetches the node's next range when needed and when it
+    /// `may_refill`. `None` at the end, or where a refill would be needed. A range that a node has
+    /// fetched must be drawn empty: a main thread that wants no more work stops refilling first.
+    pub fn draw(&self, comm: &Comm, may_refill: bool) -> Option<u32> {
         let drawer = self.drawer();
         if let (Some(_), Some(mpi)) = (&self.global, &comm.mpi) {
             comm.timed(0, 0, || poll(&mpi.all));
@@ -97,8 +104,8 @@ impl WorkCounter {
         loop {
             match drawer.draw() {
                 Draw::Index(index) => return Some(index),
-                Draw::Done => return None,
-                Draw::Dry => comm.timed(0, 0, || self.refill(comm)),
+                Draw::Dry if may_refill => comm.timed(0, 0, || self.refill(comm)),
+                Draw::Dry | Draw::Done => return None,
             }
         }
     }
@@ -170,13 +177,15 @@ impl Drawer<'_> {
         }
     }
 
-    /// Draws on a worker thread: waits, without MPI, while the node is dry. `None` at the end.
-    pub fn draw_waiting(&self) -> Option<u32> {
+    /// Draws on a worker thread: waits, without MPI, while the node is dry. `None` at the end, and on
+    /// a dry node once this rank's main thread is `retired` and will not refill it.
+    pub fn draw_waiting(&self, retired: &AtomicBool) -> Option<u32> {
         let mut pause = Duration::from_micros(1);
         loop {
             match self.draw() {
                 Draw::Index(index) => return Some(index),
                 Draw::Done => return None,
+                Draw::Dry if retired.load(Ordering::SeqCst) => return None,
                 // Backing off leaves the core to the main thread that fetches the next range.
                 Draw::Dry => {
                     std::thread::sleep(pause);
@@ -211,12 +220,12 @@ mod tests {
         let mut counter = WorkCounter::new(&comm, 4);
         for total in [0, 1, 7, 1000] {
             counter.reset(&comm, total);
-            let drawer = counter.drawer();
+            let (drawer, retired) = (counter.drawer(), &AtomicBool::new(false));
             let mut drawn: Vec<u32> = std::thread::scope(|scope| {
                 let threads: Vec<_> = (0..4)
                     .map(|_| {
                         scope.spawn(move || {
-                            std::iter::from_fn(|| drawer.draw_waiting()).collect::<Vec<_>>()
+                            std::iter::from_fn(|| drawer.draw_waiting(retired)).collect::<Vec<_>>()
                         })
                     })
                     .collect();

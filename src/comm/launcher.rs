@@ -55,13 +55,24 @@ pub fn detect_from_environment() -> Result<Launch> {
     detect(|name| std::env::var(name).ok())
 }
 
+/// How many of `size` ranks share this machine, as far as the launcher tells; all when it does not.
+pub fn local_size(size: u64) -> u64 {
+    let told = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"];
+    let number = |name: &&str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    told.iter().find_map(number).unwrap_or(size).clamp(1, size.max(1))
+}
+
 /// The rank this process has been told, for deciding who prints before MPI is up.
 pub fn told_rank() -> u64 {
-    if let Ok(Launch::Mpi { rank, .. }) = detect_from_environment() {
-        return rank;
+    match detect_from_environment() {
+        Ok(Launch::Mpi { rank, .. }) => rank,
+        Ok(Launch::Alone) => 0,
+        // The tasks of a step without MPI share one refusal.
+        Err(_) => {
+            let task = std::env::var("SLURM_PROCID").ok();
+            task.and_then(|text| text.parse().ok()).unwrap_or(0)
+        }
     }
-    // Only a step's tasks share an error message; a batch script's own SLURM_PROCID is 0 anyway.
-    std::env::var("SLURM_PROCID").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

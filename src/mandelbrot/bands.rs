@@ -59,10 +59,11 @@ impl Bands {
         self.height.div_ceil(self.strip_rows).div_ceil(self.strips_per_band)
     }
 
-    /// The most pixels that one rank holds as computed tiles.
-    pub fn held_pixels_max(&self) -> u64 {
+    /// The most pixels that one rank holds as computed tiles, in `shares` of a band; [`HELD_SHARES`]
+    /// is the usual number, 1 the least that gets all work done.
+    pub fn held_pixels_max(&self, shares: u64) -> u64 {
         let band = self.strips_per_band * self.strip_rows * self.width;
-        HELD_SHARES * band.div_ceil(self.ranks)
+        shares.max(1) * band.div_ceil(self.ranks)
     }
 
     /// Bytes that a rank needs for a band, at the usual and at the most uneven share: tiles and
@@ -184,6 +185,6 @@ mod tests {
         assert!(bands.count() > 100);
         assert!(bands.memory_bytes(8).1 <= 90 << 20, "{:?}", bands.memory_bytes(8));
         // One rank that drew cheap tiles only holds no more than it may.
-        assert!(bands.held_pixels_max() * 8 <= 64 << 20);
+        assert!(bands.held_pixels_max(HELD_SHARES) * 8 <= 64 << 20);
     }
 }

@@ -6,7 +6,7 @@
 //! kernel's work; one thread alone does without it.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::bands::Band;
 use super::kernel::{self, Isa, Lattice, NOT_ESCAPED, Skips, Window};
@@ -143,6 +143,11 @@ pub fn share(
     };
     let held = AtomicU64::new(0);
     let full = || work.shared && held.load(Ordering::Relaxed) >= held_pixels_max;
+    // On one node others draw what a full rank leaves. On several, the node's range must be drawn
+    // empty before the rank retires, or nobody would.
+    let has_ranges = counter.has_ranges();
+    let leaves = || full() && !has_ranges;
+    let retired = AtomicBool::new(false);
     let compute = |batch: u32, into: &mut Vec<Computed>| {
         let range = &work.batches[to_usize(u64::from(batch))];
         for &tile in &work.tiles[to_usize(range.start.into())..to_usize(range.end.into())] {
@@ -154,18 +159,19 @@ pub fn share(
     let comm = &context.comm;
     let main = || {
         let mut computed = Vec::new();
-        while !full() {
-            let drawn = if work.shared { counter.draw(comm) } else { next_of_mine() };
+        while !leaves() {
+            let drawn = if work.shared { counter.draw(comm, !full()) } else { next_of_mine() };
             let Some(batch) = drawn else { break };
             compute(batch, &mut computed);
             on_draw(f64::from(batch + 1) / f64::from(batch_count));
         }
+        retired.store(true, Ordering::SeqCst);
         computed
     };
     let worker = || {
         let mut computed = Vec::new();
-        while !full() {
-            let drawn = if work.shared { drawer.draw_waiting() } else { next_of_mine() };
+        while !leaves() {
+            let drawn = if work.shared { drawer.draw_waiting(&retired) } else { next_of_mine() };
             let Some(batch) = drawn else { break };
             compute(batch, &mut computed);
         }

@@ -12,7 +12,7 @@ const RANK_BYTES: u64 = 48 << 20;
 const HDF5_HEADER_BYTES: u64 = 16 << 10;
 
 /// Lines about memory and disk, each with whether it fits.
-pub fn describe(spec: &Spec, ranks: u64, threads: u64) -> Vec<String> {
+pub fn describe(spec: &Spec, ranks: u64, local_ranks: u64, threads: u64) -> Vec<String> {
     let layout = spec.layout();
     let bands = Bands::new(spec.width, spec.height, layout.rows_per_strip(), ranks);
     let (usual, most) = bands.memory_bytes(bytes_per_pixel(spec));
@@ -21,10 +21,10 @@ pub fn describe(spec: &Spec, ranks: u64, threads: u64) -> Vec<String> {
     let mut lines = vec![
         format!("ranks {ranks} x threads {threads}, {} bands of rows", bands.count()),
         format!(
-            "memory per rank: about {}, at most {}{}",
+            "memory per rank: about {}, at most {}; {local_ranks} ranks on this machine{}",
             size(RANK_BYTES + usual),
             size(memory),
-            verdict(memory, available_memory_bytes(), "free on this machine")
+            verdict(memory.saturating_mul(local_ranks), available_memory_bytes(), "free")
         ),
     ];
     let png = layout.row_bytes() * u64::from(spec.height);

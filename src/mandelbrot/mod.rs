@@ -16,7 +16,7 @@ pub mod pieces;
 pub mod recolor;
 pub mod spec;
 
-use bands::{Band, Bands};
+use bands::{Band, Bands, HELD_SHARES};
 use compute::{Computed, Tally};
 use kernel::Isa;
 use palette::{Colorer, Equalizer, Histogram};
@@ -77,7 +77,6 @@ impl<'a> Job<'a> for Render<'a> {
         let comm = &context.comm;
         let layout = spec.layout();
         let bands = Bands::new(spec.width, spec.height, layout.rows_per_strip(), comm.size());
-        fits(spec, &bands, context)?;
         let provenance = provenance(spec);
         let texts: Vec<(&str, &str)> =
             provenance.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
@@ -120,7 +119,8 @@ impl<'a> Job<'a> for Render<'a> {
 
     fn compute(&mut self, round: u64) -> Result<()> {
         let band = self.band(round);
-        let held = self.bands.held_pixels_max();
+        let shares = std::env::var("DCOMP_HELD_SHARES").ok().and_then(|text| text.parse().ok());
+        let held = self.bands.held_pixels_max(shares.unwrap_or(HELD_SHARES));
         let rounds = to_f64(self.rounds());
         let on_draw = |share: f64| {
             let done = 1000.0 * (to_f64(round) + share) / rounds;
@@ -267,10 +267,17 @@ impl<'a> Job<'a> for Render<'a> {
     }
 
     fn publish(self) -> Result<()> {
-        if let Some(grid) = self.grid {
-            grid.publish()?;
+        // What can fail for want of room fails before the first file has its name.
+        if let Some(grid) = &self.grid {
+            grid.sync()?;
         }
-        self.png.publish()
+        self.png.sync()?;
+        let raw = self.grid.map(GridFile::publish).transpose()?;
+        let published = self.png.publish();
+        if let (Err(_), Some(raw)) = (&published, raw) {
+            raw.withdraw();
+        }
+        published.map(|_| ())
     }
 }
 
@@ -311,8 +318,13 @@ fn paint_strip(
     pixels
 }
 
-/// Collective. Refuses what cannot fit the memory of any node.
-fn fits(spec: &Spec, bands: &Bands, context: &Context) -> Result<()> {
+/// Collective. Refuses, before anything is made, what cannot fit the memory of any node.
+///
+/// # Errors
+/// A usage error, the same on all ranks.
+pub fn fits(spec: &Spec, context: &Context) -> Result<()> {
+    let rows = spec.layout().rows_per_strip();
+    let bands = Bands::new(spec.width, spec.height, rows, context.comm.size());
     let (_, most) = bands.memory_bytes(bytes_per_pixel(spec));
     let needed = most.saturating_mul(context.comm.place().local_size);
     let available = crate::measure::available_memory_bytes();

@@ -86,9 +86,9 @@ fn open(spec: &RecolorSpec) -> Result<Reader> {
 fn size(reader: &Reader, spec: &RecolorSpec) -> Result<(u32, u32)> {
     let shape = reader.shape();
     match (u32::try_from(shape.width), u32::try_from(shape.height)) {
-        (Ok(width), Ok(height)) => Ok((width, height)),
+        (Ok(width), Ok(height)) if width <= super::spec::WIDTH_MAX => Ok((width, height)),
         _ => Err(Error::bad_input(format!(
-            "{}: {} x {} pixels are more than a PNG holds",
+            "{}: {} x {} pixels are more than a strip of a PNG holds in a rank's memory",
             spec.input.display(),
             shape.width,
             shape.height
@@ -184,7 +184,12 @@ impl<'a> Job<'a> for Recolor<'a> {
         let wrong = self.rows.counts.iter().position(|&count| {
             count == 0 || (count > limit && count != super::kernel::NOT_ESCAPED)
         });
-        let local = wrong.map_or(Ok(()), |at| {
+        let strange = self.rows.fractions.iter().find(|fraction| !fraction.is_finite());
+        let fractions = strange.map_or(Ok(()), |fraction| {
+            let input = self.spec.input.display();
+            Err(Error::bad_input(format!("{input}: NF holds {fraction}; the file was changed")))
+        });
+        let local = wrong.map_or(fractions, |at| {
             Err(Error::bad_input(format!(
                 "{}: N holds the count {}, outside 1..={limit}; the file was changed",
                 self.spec.input.display(),
@@ -236,7 +241,8 @@ impl<'a> Job<'a> for Recolor<'a> {
     }
 
     fn publish(self) -> Result<()> {
-        self.png.publish()
+        self.png.sync()?;
+        self.png.publish().map(|_| ())
     }
 }
 

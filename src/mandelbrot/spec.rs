@@ -22,6 +22,9 @@ pub const DEFAULTS: &str = include_str!("../../jobs/mandelbrot.toml");
 pub const OPTIONAL_KEYS: [&str; 7] =
     ["center", "zoom", "hdf5", "record", "threads", "force", "quiet"];
 
+/// Keys whose values are text whatever they look like.
+pub const TEXT_KEYS: [&str; 6] = ["output", "hdf5", "record", "palette", "schedule", "kernel"];
+
 /// A view is a region, or a centre and a zoom.
 pub const VIEW_KEYS: (&[&str], &[&str]) = (&["region"], &["center", "zoom"]);
 
@@ -29,7 +32,7 @@ pub const VIEW_KEYS: (&[&str], &[&str]) = (&["region"], &["center", "zoom"]);
 const SIZE_MAX: u32 = 0x7FFF_FFFF;
 
 /// One strip of rows is encoded by one rank, in its memory: 64 Mi pixels are at most 1 GiB there.
-const WIDTH_MAX: u32 = 1 << 26;
+pub const WIDTH_MAX: u32 = 1 << 26;
 
 /// How the picture is shared out among the ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +223,7 @@ impl Spec {
             .parse()
             .map_err(|cause: super::palette::UnknownPalette| named("palette", cause.to_string()))?;
         let schedule = options.schedule.parse().map_err(|cause| named("schedule", cause))?;
-        kernel(&options.kernel).map_err(|problem| named("kernel", problem))?;
+        kernel_name(&options.kernel).map_err(|problem| named("kernel", problem))?;
         if !matches!(options.depth, 8 | 16) {
             let depth = options.depth;
             return Err(named("depth", format!("{depth} bits a channel; PNG has 8 and 16")));
@@ -281,16 +284,21 @@ impl Spec {
 
 /// `auto` or a kernel's name; what this machine cannot run is refused.
 fn kernel(name: &str) -> std::result::Result<Isa, String> {
-    if name == "auto" {
-        return Ok(Isa::best());
-    }
-    let isa: Isa = name.parse().map_err(|_| {
-        format!("no kernel is named `{name}`; use auto, reference, portable, avx2 or avx512")
-    })?;
+    let Some(isa) = kernel_name(name)? else { return Ok(Isa::best()) };
     if isa.is_available() {
         return Ok(isa);
     }
     Err(format!("this machine's CPU cannot run the {name} kernel; use auto or portable"))
+}
+
+/// What a kernel's name means on any machine; `auto` is `None`.
+fn kernel_name(name: &str) -> std::result::Result<Option<Isa>, String> {
+    if name == "auto" {
+        return Ok(None);
+    }
+    name.parse().map(Some).map_err(|_| {
+        format!("no kernel is named `{name}`; use auto, reference, portable, avx2 or avx512")
+    })
 }
 
 fn lattice(region: [f64; 4], width: u32, height: u32) -> Lattice {
@@ -327,8 +335,12 @@ fn region(options: &Options, merged: &Merged) -> Result<[f64; 4]> {
     };
     let key = if merged.is_set(key) { key } else { "center" };
     let [re0, re1, im0, im1] = region;
-    if !region.iter().all(|number| number.is_finite()) {
-        return Err(named(key, format!("{re0},{re1},{im0},{im1}; all four must be finite")));
+    let spans = [re1 - re0, im1 - im0];
+    if !region.iter().chain(&spans).all(|number| number.is_finite()) {
+        return Err(named(
+            key,
+            format!("{re0},{re1},{im0},{im1}; all four and their differences must be finite"),
+        ));
     }
     if let Some(why) = too_fine(region, options.width, options.height) {
         return Err(named(key, why));

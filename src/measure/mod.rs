@@ -151,7 +151,14 @@ pub fn peak_rss_bytes() -> u64 {
 pub fn available_memory_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+    let machine = line.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024;
+    // A container or a batch step may be given less.
+    let number = |name: &str| {
+        let text = std::fs::read_to_string(format!("/sys/fs/cgroup/{name}")).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    let group = number("memory.max").zip(number("memory.current"));
+    Some(group.map_or(machine, |(most, used)| machine.min(most.saturating_sub(used))))
 }
 
 /// The CPU's name as the kernel tells it.

@@ -1,7 +1,7 @@
 //! Progress on stderr, from rank 0: a bar on a terminal, whole lines at most every 10 s in a log.
 
 use std::cell::{Cell, RefCell};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -56,7 +56,7 @@ impl Progress {
                 if last.borrow().elapsed() >= LINE_EVERY {
                     *last.borrow_mut() = Instant::now();
                     let percent = 100.0 * to_f64(done) / to_f64(self.total.get().max(1));
-                    eprintln!("dcomp {job}: {percent:.1} % done");
+                    writeln!(std::io::stderr(), "dcomp {job}: {percent:.1} % done").ok();
                 }
             }
         }

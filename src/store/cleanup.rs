@@ -20,13 +20,16 @@ pub(super) fn watch(path: &Path) {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
         // Without the thread files stay behind after a signal, which is no reason to fail.
-        if let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) {
-            std::thread::spawn(move || {
+        let heeded = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
+        if let Ok(mut signals) = Signals::new(heeded) {
+            let thread = std::thread::Builder::new().name("cleanup".into());
+            let wait = move || {
                 if let Some(signal) = signals.forever().next() {
                     remove_all();
                     emulate_default_handler(signal).ok();
                 }
-            });
+            };
+            thread.spawn(wait).ok();
         }
     });
     lock().insert(path.to_path_buf());
@@ -41,6 +44,17 @@ pub(super) fn forget(path: &Path) {
 pub fn remove_all() {
     for path in std::mem::take(&mut *lock()) {
         std::fs::remove_file(path).ok();
+    }
+}
+
+/// Whether the process was started with this signal ignored, as `nohup` does.
+fn is_ignored(signal: i32) -> bool {
+    use nix::libc;
+    // SAFETY: a null new action only reads; `old` is plain data that the call fills.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(signal, std::ptr::null(), &raw mut old) == 0
+            && old.sa_sigaction == libc::SIG_IGN
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::hdf5::{COUNTS, DataExtent, FRACTIONS, GridSpec, Hdf5Error, create};
-use super::part::PartFile;
+use super::part::{PartFile, Published};
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::measure::record::FileSum;
@@ -127,11 +127,19 @@ impl<'a> GridFile<'a> {
         self.part.verify()
     }
 
-    /// Collective. Gives the file its name.
+    /// Collective. Puts what was written on the disk.
     ///
     /// # Errors
-    /// When any rank cannot sync or root cannot rename.
-    pub fn publish(self) -> Result<()> {
+    /// When any rank cannot sync.
+    pub fn sync(&self) -> Result<()> {
+        self.part.sync()
+    }
+
+    /// Collective. Gives the synced file its name.
+    ///
+    /// # Errors
+    /// When root cannot rename.
+    pub fn publish(self) -> Result<Published> {
         self.part.publish()
     }
 }

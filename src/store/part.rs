@@ -60,7 +60,8 @@ impl<'a> PartFile<'a> {
         if matches!(made, Some(Ok(_))) {
             cleanup::watch(&part);
         }
-        comm.agree(made.transpose()).inspect_err(|_| cleanup::remove_all())?;
+        let failed = made.as_ref().and_then(|made| made.as_ref().err().cloned());
+        comm.agree(failed.map_or(Ok(()), Err)).inspect_err(|_| cleanup::remove_all())?;
         // From here on a failure takes the part file away, on root, after all ranks know.
         let remove = |_: &Error| {
             if comm.is_root() {
@@ -69,7 +70,10 @@ impl<'a> PartFile<'a> {
         };
         let prepared = if comm.is_root() { prepare(&part) } else { Ok(()) };
         comm.agree(prepared).inspect_err(remove)?;
-        let opened = meter.opening(|| open_patiently(&part));
+        let opened = match made.transpose() {
+            Ok(Some(file)) => Ok(file),
+            _ => meter.opening(|| open_patiently(&part)),
+        };
         let file = comm.agree(opened).inspect_err(remove)?;
         Ok(Self {
             comm,
@@ -216,22 +220,32 @@ impl<'a> PartFile<'a> {
         Ok(sum)
     }
 
-    /// Collective. Syncs, gives the file its name, syncs the directory.
+    /// Collective. Puts what was written on the disk.
     ///
     /// # Errors
-    /// When any rank cannot sync, or root cannot rename.
-    pub fn publish(mut self) -> Result<()> {
+    /// When any rank cannot sync.
+    pub fn sync(&self) -> Result<()> {
         let synced = self.meter.filing(|| self.file.sync_all());
-        self.comm.agree(synced.map_err(|cause| self.error("sync", &cause)))?;
+        self.comm.agree(synced.map_err(|cause| self.error("sync", &cause)))
+    }
+
+    /// Collective. Gives the synced file its name and syncs the directory.
+    ///
+    /// # Errors
+    /// When root cannot rename.
+    pub fn publish(mut self) -> Result<Published> {
         let renamed = if self.comm.is_root() { self.rename() } else { Ok(()) };
         self.comm.agree(renamed)?;
         cleanup::forget(&self.part);
         self.published = true;
-        Ok(())
+        let new = !self.force && self.comm.is_root();
+        Ok(Published { target: new.then(|| self.target.clone()) })
     }
 
     fn rename(&self) -> Result<()> {
         let publish = || -> std::io::Result<()> {
+            // Opened first: a directory that cannot be synced must not fail after the rename.
+            let parent = File::open(directory(&self.target))?;
             let mode = std::fs::Permissions::from_mode(0o666 & !umask());
             self.file.set_permissions(mode)?;
             if self.force {
@@ -239,13 +253,29 @@ impl<'a> PartFile<'a> {
             } else {
                 rename_to_new(&self.part, &self.target)?;
             }
-            File::open(directory(&self.target))?.sync_all()
+            parent.sync_all()
         };
         self.meter.filing(publish).map_err(|cause| self.error("publish", &cause))
     }
 
     fn error(&self, action: impl std::fmt::Display, cause: &std::io::Error) -> Error {
         Error::io(action, &self.target, cause)
+    }
+}
+
+/// A file that has its name.
+pub struct Published {
+    /// On root, when nothing was there before.
+    target: Option<PathBuf>,
+}
+
+impl Published {
+    /// Takes the file back, when one that belongs to it could not be published. What it replaced
+    /// with `--force` is gone; then the new file stays.
+    pub fn withdraw(self) {
+        if let Some(target) = self.target {
+            std::fs::remove_file(target).ok();
+        }
     }
 }
 
@@ -262,9 +292,13 @@ fn discard(part: &Path) {
     cleanup::forget(part);
 }
 
-/// What keeps two runs from sharing a part file: Slurm's job id, else this process's.
+/// What keeps two runs from sharing a part file: Slurm's job id, which a requeued job keeps, and
+/// root's process and start time, which it does not.
 fn job_id() -> String {
-    std::env::var("SLURM_JOB_ID").unwrap_or_else(|_| std::process::id().to_string())
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let moment = now.map_or(0, |since| since.subsec_micros());
+    let job = std::env::var("SLURM_JOB_ID").map_or_else(|_| String::new(), |id| format!("{id}-"));
+    format!("{job}{}-{moment}", std::process::id())
 }
 
 /// `.<name>.<job id>.part` beside the target.

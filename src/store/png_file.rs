@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::part::PartFile;
+use super::part::{PartFile, Published};
 use super::png::{EncodedStrip, Layout, combine_adler};
 use crate::comm::Op;
 use crate::context::Context;
@@ -110,11 +110,19 @@ impl<'a> PngFile<'a> {
         self.part.verify()
     }
 
-    /// Collective. Gives the file its name.
+    /// Collective. Puts what was written on the disk.
     ///
     /// # Errors
-    /// When any rank cannot sync or root cannot rename.
-    pub fn publish(self) -> Result<()> {
+    /// When any rank cannot sync.
+    pub fn sync(&self) -> Result<()> {
+        self.part.sync()
+    }
+
+    /// Collective. Gives the synced file its name.
+    ///
+    /// # Errors
+    /// When root cannot rename.
+    pub fn publish(self) -> Result<Published> {
         self.part.publish()
     }
 

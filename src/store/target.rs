@@ -10,7 +10,13 @@ use crate::error::{Error, Result};
 /// # Errors
 /// A usage error for what another flag or path mends; an I/O error for what the system refuses.
 pub fn check(path: &Path, named: &str, force: bool) -> Result<()> {
-    if path.file_name().is_none() {
+    if path == Path::new("-") {
+        return Err(Error::usage(format!(
+            "{named} -: ranks write at offsets, which standard output has not; give a file name, or \
+             ./- for a file of that name"
+        )));
+    }
+    if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
         return Err(Error::usage(format!(
             "{named} {} names no file; give a file name",
             path.display()
@@ -38,8 +44,28 @@ pub fn check(path: &Path, named: &str, force: bool) -> Result<()> {
             "{named} {} exists; --force replaces it, or choose another name",
             path.display()
         ))),
-        _ => Ok(()),
+        _ => writable(path, &parent),
     }
+}
+
+/// Finds out early what would be refused after the work.
+fn writable(path: &Path, parent: &Path) -> Result<()> {
+    use nix::unistd::{AccessFlags, access};
+    access(parent, AccessFlags::W_OK | AccessFlags::X_OK)
+        .map_err(|cause| Error::io("create", path, &cause.into()))
+}
+
+/// Whether two paths name one file: the same file, or the same name in the same directory.
+pub fn same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |path: &Path| {
+        let parent = directory(path).canonicalize().ok()?;
+        path.file_name().map(|name| parent.join(name))
+    };
+    let file = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    one == other
+        || place(one).is_some_and(|place_one| Some(place_one) == place(other))
+        || file(one).is_some_and(|file_one| Some(file_one) == file(other))
 }
 
 /// The directory that holds `path`.
