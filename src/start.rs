@@ -80,15 +80,17 @@ fn tell_once(code: u8, tell: impl FnOnce()) {
     let rank = launcher::told_rank();
     if rank == 0 {
         tell();
-    } else if code != 0 && !TOLD.load(Ordering::SeqCst) {
+    } else if code != 0 && AGREED.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_secs(1));
+    } else if code != 0 {
         std::thread::sleep(Duration::from_secs(3));
         writeln!(std::io::stderr(), "dcomp: on rank {rank} ({}):", host_name()).ok();
         tell();
     }
 }
 
-/// Whether all ranks have agreed on the error, which root then tells.
-static TOLD: AtomicBool = AtomicBool::new(false);
+/// Whether all ranks have the same error, which root tells.
+static AGREED: AtomicBool = AtomicBool::new(false);
 
 /// Prints results. A reader that has gone away wants no more; anything else is an error.
 fn say(lines: &[String]) -> Result<()> {
@@ -189,10 +191,9 @@ fn mandelbrot(flags: &Layer, deck_file: Option<&Path>, dry_run: bool, meter: Met
         check_targets(&spec, &settings, deck_file, &merged)?;
         Ok((Request { spec, force: settings.force }, settings))
     });
-    TOLD.store(decided.is_err(), Ordering::SeqCst);
-    let (request, settings) = decided?;
     // From here on every error is agreed.
-    TOLD.store(true, Ordering::SeqCst);
+    AGREED.store(true, Ordering::SeqCst);
+    let (request, settings) = decided?;
     comm.agree(request.spec.kernel_available())?;
     let run = Run {
         output: Some(request.spec.output.clone()),
@@ -304,7 +305,7 @@ fn recolor(args: &RecolorArgs, meter: Meter) -> Result<()> {
         });
     }
     let comm = Comm::start()?;
-    TOLD.store(true, Ordering::SeqCst);
+    AGREED.store(true, Ordering::SeqCst);
     comm.decide(check)?;
     let run = Run {
         output: Some(output.clone()),

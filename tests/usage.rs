@@ -136,6 +136,7 @@ fn mistakes_in_decks_are_named() {
             assert!(done.stderr.contains(next), "{text}: {done:#?}");
         }
     }
+    dir.write("a.toml", "width = 3");
     dir.dcomp(&["run", "a.toml"]).fails(2).says("names no job");
     dir.dcomp(&["run", "none.toml"]).ranks(2).fails(2).says("none.toml");
     dir.write("a.toml", "job = \"nonesuch\"");
