@@ -49,9 +49,13 @@ impl Bands {
         let pixels = (PIXELS_PER_RANK.saturating_mul(ranks)).min(PIXELS_MAX);
         let strips = height.div_ceil(strip_rows);
         let most = (pixels / (width * strip_rows)).max(1);
-        // Equal bands rather than full ones and a rest.
+        // Equal bands rather than full ones and a rest, each with equally many strips for all ranks
+        // where memory allows.
         let bands = strips.div_ceil(most).max(1);
-        Self { width, height, strip_rows, strips_per_band: strips.div_ceil(bands).max(1), ranks }
+        let equal = strips.div_ceil(bands).max(1);
+        let dealt = equal.next_multiple_of(ranks);
+        let strips_per_band = if dealt <= most { dealt } else { equal };
+        Self { width, height, strip_rows, strips_per_band, ranks }
     }
 
     /// How many.
