@@ -55,7 +55,7 @@ pub struct Common {
 /// How a run is carried out, rather than what it computes.
 #[derive(Debug, Args)]
 pub struct How {
-    /// Where to write the run record [default: <OUTPUT>.json].
+    /// Where to write the run record [default: OUTPUT.json].
     #[arg(long, value_name = "FILE.json")]
     pub record: Option<String>,
     /// Threads per rank [default: all allowed cores; under a launcher 1 or `SLURM_CPUS_PER_TASK`].
@@ -168,7 +168,7 @@ pub struct VerifyArgs {
     /// The output to check.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Its record [default: <FILE>.json].
+    /// Its record [default: FILE.json].
     #[arg(long, value_name = "FILE.json")]
     pub record: Option<PathBuf>,
 }
