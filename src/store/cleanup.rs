@@ -2,8 +2,9 @@
 //!
 //! An error that all ranks agree on drops their files in order. A signal does not unwind: when a
 //! user interrupts, a batch system ends the job, or a launcher ends all ranks because one died, a
-//! thread of the rank that made the files removes them and then lets the signal do what it does.
-//! Only SIGKILL leaves a part file, which names its job.
+//! thread of each rank removes them and then lets the signal do what it does. Every rank does it,
+//! because launchers kill soon after they warn. Only when all ranks are killed without a warning
+//! does a part file stay, which names its job.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

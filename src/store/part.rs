@@ -75,6 +75,8 @@ impl<'a> PartFile<'a> {
             _ => meter.opening(|| open_patiently(&part)),
         };
         let file = comm.agree(opened).inspect_err(remove)?;
+        // A launcher may kill the rank that made the file before it can tidy up; any other will do.
+        cleanup::watch(&part);
         Ok(Self {
             comm,
             meter,
@@ -284,6 +286,7 @@ impl Drop for PartFile<'_> {
         if !self.published && self.comm.is_root() {
             discard(&self.part);
         }
+        cleanup::forget(&self.part);
     }
 }
 
