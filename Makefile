@@ -35,8 +35,8 @@ bench: setup
 	cargo bench --locked --bench kernels -- --quick
 	cargo bench --locked --bench ratios
 
-# Minutes of patience: a picture of a gigapixel on 4 ranks, its memory in its record, then the
-# rehearsals with ten times the steps.
+# A picture of a gigapixel on 4 ranks, its memory in its record, then the tables of rehearsed
+# balance.
 campaign: setup-test build
 	mpirun -n 4 target/release/dcomp mandelbrot -W 32768 -H 32768 -n 64 --palette viridis \
 	    --output target/gigapixel.png --force

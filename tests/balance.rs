@@ -256,7 +256,6 @@ fn the_real_filament_is_balanced() {
 }
 
 #[test]
-#[ignore = "ten times the steps"]
 fn deep_counts_are_balanced() {
     assert_balance(View::DEFAULT, 10_000, [0.99, 0.97, 0.35]);
     assert_balance(PERIOD_3, 10_000, [0.99, 0.98, 0.60]);
@@ -363,7 +362,7 @@ fn a_million_batches_rehearse_at_once() {
 }
 
 #[test]
-#[ignore = "prints tables and takes half a minute: run with --ignored --nocapture"]
+#[ignore = "asserts nothing: prints the tables of make campaign"]
 fn table() {
     for max in [1000, 10_000] {
         eprintln!("{max} steps");

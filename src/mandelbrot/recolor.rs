@@ -75,7 +75,8 @@ impl RecolorSpec {
 }
 
 fn bad(cause: &Hdf5Error) -> Error {
-    Error::bad_input(cause.to_string())
+    let next = if matches!(cause, Hdf5Error::Io { .. }) { "; check the path" } else { "" };
+    Error::bad_input(format!("{cause}{next}"))
 }
 
 fn open(spec: &RecolorSpec) -> Result<Reader> {

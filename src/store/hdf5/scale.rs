@@ -1,7 +1,7 @@
 //! Dimension scales: which coordinates belong to which dimension.
 //!
 //! They are four attributes, laid down in the HDF5 Dimension Scale Specification. They are written
-//! here rather than by the library's high-level half, because many clusters build HDF5 without it.
+//! here rather than by the library's high-level half, so that an HDF5 without it suffices.
 
 use ::hdf5::types::{FixedAscii, TypeDescriptor, VarLenArray};
 use ::hdf5::{Attribute, Dataset, Datatype, H5Type, ObjectReference, ObjectReference1, Result};
