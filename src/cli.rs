@@ -33,6 +33,11 @@ Exit codes: 0 done and verified, 1 verification failed, 2 usage or deck, 65 bad 
 pub enum Command {
     /// Render the Mandelbrot set, exactly, at any size.
     Mandelbrot(MandelbrotArgs),
+    /// Sort the integers of many text files into one file, by counting.
+    CounterSort(CounterSortArgs),
+    /// Make input data: the same bytes for every number of ranks.
+    #[command(subcommand)]
+    Generate(GenerateCommand),
     /// Colour the raw counts of `mandelbrot --hdf5` again, without computing them.
     Recolor(RecolorArgs),
     /// Run the job that a deck names.
@@ -113,6 +118,113 @@ pub struct MandelbrotArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: Option<i64>,
+    #[command(flatten)]
+    /// What all jobs share.
+    pub common: Common,
+}
+
+/// Parameters of a counting sort.
+#[derive(Debug, Args)]
+pub struct CounterSortArgs {
+    /// Directories (with all below them, links not followed) and files of integers, one a line.
+    #[arg(value_name = "DIR|FILE")]
+    pub input: Vec<String>,
+    /// The sorted file to write [default: sorted.txt].
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<String>,
+    /// Names by a template instead of reading a directory: `{}` is the index, `{:06}` with zeros.
+    #[arg(long, value_name = "TEMPLATE")]
+    pub name: Option<String>,
+    /// How many names the template makes.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+    pub count: Option<i64>,
+    /// The first index of the template [default: 0].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+    pub first: Option<i64>,
+    /// Take names from this file, or `-` for standard input: one a line, or each ended by NUL.
+    #[arg(long, value_name = "LIST")]
+    pub files_from: Option<String>,
+    /// What rubbish does: `fail` (exit 65 after naming it) or `skip` (counted) [default: fail].
+    #[arg(long, value_name = "WHAT")]
+    pub on_error: Option<String>,
+    /// Refuse integers below this.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub min_int: Option<i64>,
+    /// Refuse integers above this.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub max_int: Option<i64>,
+    /// How files are read: `openat`, or `uring` to have many on their way [default: openat].
+    #[arg(long, value_name = "HOW")]
+    pub io: Option<String>,
+    /// Counters: `auto`, `dense` (a table from least to greatest) or `sparse` [default: auto].
+    #[arg(long, value_name = "KIND")]
+    pub histogram: Option<String>,
+    /// How ranks combine: `auto`, `all-reduce`, `reduce-scatter` or `exchange` [default: auto].
+    #[arg(long, value_name = "HOW")]
+    pub combine: Option<String>,
+    /// Memory for counters, per rank, such as 512M [default: half of what is free, shared out].
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// `text` (a number a line), `i64` (8 bytes each, little-endian) or `hdf5` [default: text].
+    #[arg(long, value_name = "FORMAT")]
+    pub output_format: Option<String>,
+    /// Also write how often each value occurs, as CSV or HDF5.
+    #[arg(long, value_name = "FILE.csv|.h5")]
+    pub counts: Option<String>,
+    /// Print count, distinct values, least, greatest, mean, quantiles and the most frequent values.
+    #[arg(long)]
+    pub stats: bool,
+    /// How many of the most frequent values to tell [default: 10].
+    #[arg(long, value_name = "K", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..=10_000))]
+    pub top: Option<i64>,
+    #[command(flatten)]
+    /// What all jobs share.
+    pub common: Common,
+}
+
+/// Kinds of input data.
+#[derive(Debug, Subcommand)]
+pub enum GenerateCommand {
+    /// Text files of integers, for `counter-sort`.
+    Numbers(NumbersArgs),
+}
+
+/// Parameters of generated numbers.
+#[derive(Debug, Args)]
+pub struct NumbersArgs {
+    /// How many files [default: 1000].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+    pub files: Option<i64>,
+    /// Integers in each file [default: 100].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+    pub per_file: Option<i64>,
+    /// The least integer [default: 1].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub min: Option<i64>,
+    /// The greatest integer [default: 10000].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub max: Option<i64>,
+    /// uniform, zipf, one (all are the greatest) or sorted [default: uniform].
+    #[arg(long, value_name = "NAME")]
+    pub pattern: Option<String>,
+    /// The part of lines that are unusual or rubbish, listed in OUTPUT.planted.csv [default: 0].
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    pub dirty: Option<f64>,
+    /// One big file instead of a directory of small ones.
+    #[arg(long)]
+    pub packed: bool,
+    /// Chooses the numbers [default: 1].
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
+    pub seed: Option<i64>,
+    /// The directory to make, or the file with --packed [default: numbers].
+    #[arg(short, long, value_name = "DIR|FILE")]
+    pub output: Option<String>,
     #[command(flatten)]
     /// What all jobs share.
     pub common: Common,
@@ -214,6 +326,51 @@ impl MandelbrotArgs {
             .set("hdf5", self.hdf5.clone())
             .set("kernel", self.kernel.clone())
             .set("seed", self.seed)
+            .how(&self.common.how)
+            .layer()
+    }
+}
+
+impl CounterSortArgs {
+    /// The flags as a deck layer.
+    pub fn layer(&self) -> Layer {
+        let inputs = (!self.input.is_empty()).then(|| self.input.clone());
+        Flags::default()
+            .set("input", inputs)
+            .set("output", self.output.clone())
+            .set("name", self.name.clone())
+            .set("count", self.count)
+            .set("first", self.first)
+            .set("files_from", self.files_from.clone())
+            .set("on_error", self.on_error.clone())
+            .set("min_int", self.min_int)
+            .set("max_int", self.max_int)
+            .set("io", self.io.clone())
+            .set("histogram", self.histogram.clone())
+            .set("combine", self.combine.clone())
+            .set("memory", self.memory.clone())
+            .set("output_format", self.output_format.clone())
+            .set("counts", self.counts.clone())
+            .set("stats", self.stats.then_some(true))
+            .set("top", self.top)
+            .how(&self.common.how)
+            .layer()
+    }
+}
+
+impl NumbersArgs {
+    /// The flags as a deck layer.
+    pub fn layer(&self) -> Layer {
+        Flags::default()
+            .set("files", self.files)
+            .set("per_file", self.per_file)
+            .set("min", self.min)
+            .set("max", self.max)
+            .set("pattern", self.pattern.clone())
+            .set("dirty", self.dirty)
+            .set("packed", self.packed.then_some(true))
+            .set("seed", self.seed)
+            .set("output", self.output.clone())
             .how(&self.common.how)
             .layer()
     }

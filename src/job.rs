@@ -16,19 +16,28 @@ use crate::measure::Phase;
 use crate::measure::record::{self, Ending, Findings, Identity};
 use crate::store::target;
 
+/// What a job is asked for.
+#[derive(Clone, Debug)]
+pub struct Request<S> {
+    /// The effective parameters.
+    pub spec: S,
+    /// Whether outputs that exist are replaced.
+    pub force: bool,
+}
+
 /// A computation in rounds. All methods are collective, and what they return is the same error or
 /// `Ok` on every rank.
 pub trait Job<'a>: Sized {
     /// The name on the command line and in the record.
     const NAME: &'static str;
     /// The effective parameters; also the record's `spec`.
-    type Spec: Serialize;
+    type Spec: Serialize + 'a;
 
     /// Decides who does what and creates the outputs.
     ///
     /// # Errors
     /// When an output cannot be made or the work cannot fit.
-    fn plan(spec: &'a Self::Spec, context: &'a Context) -> Result<Self>;
+    fn plan(request: &'a Request<Self::Spec>, context: &'a Context) -> Result<Self>;
     /// How many rounds follow.
     fn rounds(&self) -> u64;
     /// The kernel, on this rank's share of a round.
@@ -82,8 +91,12 @@ pub struct Run {
 ///
 /// # Errors
 /// The job's error, or that of writing the record.
-pub fn run<'a, J: Job<'a>>(spec: &'a J::Spec, context: &'a Context, run: &Run) -> Result<Findings> {
-    let done = phases::<J>(spec, context);
+pub fn run<'a, J: Job<'a>>(
+    request: &'a Request<J::Spec>,
+    context: &'a Context,
+    run: &Run,
+) -> Result<Findings> {
+    let done = phases::<J>(request, context);
     context.progress.finish();
     let ending = match &done {
         Ok(_) => Ending { outcome: "ok".into(), exit_code: 0, message: String::new() },
@@ -106,9 +119,9 @@ pub fn run<'a, J: Job<'a>>(spec: &'a J::Spec, context: &'a Context, run: &Run) -
     }
 }
 
-fn phases<'a, J: Job<'a>>(spec: &'a J::Spec, context: &'a Context) -> Result<Findings> {
+fn phases<'a, J: Job<'a>>(request: &'a Request<J::Spec>, context: &'a Context) -> Result<Findings> {
     let meter = &context.meter;
-    let mut job = meter.phase(Phase::Plan, || J::plan(spec, context))?;
+    let mut job = meter.phase(Phase::Plan, || J::plan(request, context))?;
     for round in 0..job.rounds() {
         step(context, Phase::Compute, || job.compute(round))?;
         step(context, Phase::Exchange, || job.exchange(round))?;

@@ -7,9 +7,12 @@
 pub mod cli;
 pub mod comm;
 pub mod context;
+pub mod counter_sort;
 pub mod deck;
 pub mod error;
 pub mod fault;
+pub mod generate;
+pub mod heap;
 pub mod job;
 pub mod mandelbrot;
 pub mod measure;
@@ -18,4 +21,5 @@ pub mod partition;
 pub mod start;
 pub mod store;
 pub mod threads;
+pub mod units;
 pub mod verify;

@@ -3,15 +3,17 @@
 
 use dcomp::mandelbrot::kernel::{Isa, Lattice, Skips, Window, iterate};
 use dcomp::num::{floor_u64, to_f64, to_usize};
+use dcomp::partition::affinity::{Keepers, Shares};
 use dcomp::partition::coarse::Coarse;
 use dcomp::partition::costs::{CostMap, sample_phase, sample_positions};
 use dcomp::partition::model::{CostModel, SAMPLE_RUN, Tuning};
 use dcomp::partition::rehearsal::{
-    DrawCosts, Rehearsal, block_rows, cyclic_rows, one_level, two_level,
+    DrawCosts, Rehearsal, block_rows, cyclic_rows, one_level, two_level, with_own,
 };
-use dcomp::partition::schedule::{Plan, plan};
+use dcomp::partition::schedule::{COARSE_EDGE, Plan, plan};
 use dcomp::partition::tiles::Tile;
 use std::fmt::Write;
+use std::ops::Range;
 
 /// The part of the plane that a picture shows.
 #[derive(Clone, Copy, Debug)]
@@ -145,16 +147,23 @@ impl Picture {
     }
 
     fn plan(&self, workers: u64) -> Plan {
-        plan(&self.map, workers, &self.model, &Tuning::default())
+        plan(&self.map, workers, &self.model, &Tuning::default(), COARSE_EDGE)
     }
 
     /// True cost of each batch, the fixed cost of tiles included.
     fn batch_costs(&self, plan: &Plan) -> Vec<u64> {
+        self.drawn_costs(&plan.tiles, &plan.batches)
+    }
+
+    fn drawn_costs(&self, tiles: &[Tile], batches: &[Range<u32>]) -> Vec<u64> {
+        let drawn = |batch: &Range<u32>| to_usize(batch.start.into())..to_usize(batch.end.into());
+        batches.iter().map(|batch| self.cost_of(&tiles[drawn(batch)])).collect()
+    }
+
+    /// True cost of some tiles, their fixed cost included.
+    fn cost_of(&self, tiles: &[Tile]) -> u64 {
         let fixed = floor_u64(self.model.tile);
-        let cost = |tile: &Tile| fixed + self.pixels(tile);
-        let tiles =
-            |start: u32, end: u32| &plan.tiles[to_usize(start.into())..to_usize(end.into())];
-        plan.batches.iter().map(|b| tiles(b.start, b.end).iter().map(cost).sum()).collect()
+        tiles.iter().map(|tile| fixed + self.pixels(tile)).sum()
     }
 
     fn rehearse(&self, workers: u64) -> Rehearsal {
@@ -277,10 +286,22 @@ fn few_workers_are_balanced_with_fewer_samples() {
                     .flat_map(|y| columns.iter().map(move |x| (y, x)))
                     .map(|(y, x)| field[to_usize(u64::from(y * 4096 + x))])
                     .collect();
-                let model = CostModel::default();
-                let plan = coarse.plan(&samples, workers, &model, &Tuning::default());
-                let costs = picture.batch_costs(&plan);
-                let played = one_level(&costs, workers, floor_u64(model.draw));
+                let (model, tuning) = (CostModel::default(), Tuning::default());
+                // As a PNG of 4096 columns: strips of 21 rows, dealt in turn.
+                let keepers = Keepers {
+                    boundaries: (0..3072).step_by(21).chain([3072]).collect(),
+                    owners: (0..147).map(|strip| strip % workers).collect(),
+                };
+                let all: Vec<Shares> = (0..workers)
+                    .map(|rank| {
+                        let who = (rank, workers, 1);
+                        coarse.shares(&samples, who, &keepers, (&model, &tuning))
+                    })
+                    .collect();
+                let costs = picture.drawn_costs(&all[0].tiles, &all[0].batches);
+                let own: Vec<u64> = all.iter().map(|shares| picture.cost_of(&shares.own)).collect();
+                let hot = to_usize(all[0].hot_batches.into());
+                let played = with_own(&costs, hot, &own, floor_u64(model.draw));
                 let name = view.name;
                 assert!(played.balance >= 0.98, "{name} {max}, {workers} workers: {played:?}");
             }

@@ -18,7 +18,12 @@ fn decks(folder: &str) -> Vec<PathBuf> {
 fn every_deck_is_accepted() {
     let dir = Dir::new("accepted");
     for deck in decks("jobs").into_iter().chain(decks("jobs/smoke")) {
-        let said = dir.dcomp(&["run", deck.to_str().unwrap(), "--dry-run"]).ok().stdout;
+        let mut words = vec!["run", deck.to_str().unwrap(), "--dry-run"];
+        // The template for one's own decks has nothing to read.
+        if deck.ends_with("jobs/counter-sort.toml") {
+            words.push("elsewhere");
+        }
+        let said = dir.dcomp(&words).ok().stdout;
         assert!(said.contains("memory per rank"), "{}: {said}", deck.display());
     }
 }

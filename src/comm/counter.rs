@@ -98,15 +98,20 @@ impl WorkCounter {
     /// fetched must be drawn empty: a main thread that wants no more work stops refilling first.
     pub fn draw(&self, comm: &Comm, may_refill: bool) -> Option<u32> {
         let drawer = self.drawer();
-        if let (Some(_), Some(mpi)) = (&self.global, &comm.mpi) {
-            comm.timed(0, 0, || poll(&mpi.all));
-        }
+        self.poll(comm);
         loop {
             match drawer.draw() {
                 Draw::Index(index) => return Some(index),
                 Draw::Dry if may_refill => comm.timed(0, 0, || self.refill(comm)),
                 Draw::Dry | Draw::Done => return None,
             }
+        }
+    }
+
+    /// Lets other nodes' draws proceed: a main thread calls it now and then while it does not draw.
+    pub fn poll(&self, comm: &Comm) {
+        if let (Some(_), Some(mpi)) = (&self.global, &comm.mpi) {
+            comm.timed(0, 0, || poll(&mpi.all));
         }
     }
 

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::num::to_u64;
-use crate::partition::cyclic;
+use crate::partition::{Keepers, cyclic};
 
 /// Pixels of a band per rank. A pixel costs 8 bytes of counts and fractions, at most twice at a
 /// time (computed and packed, or received and placed): 32 MiB, far under the 200 MB that a rank
@@ -131,6 +131,12 @@ impl Band {
         starts.chain([self.rows.end]).collect()
     }
 
+    /// Who keeps which rows, strip by strip.
+    pub fn keepers(&self) -> Keepers {
+        let owner = |strip| (strip - self.strips.start) % self.ranks;
+        Keepers { boundaries: self.boundaries(), owners: self.strips.clone().map(owner).collect() }
+    }
+
     /// Number of rows.
     pub fn height(&self) -> u64 {
         to_u64(self.rows.len())
@@ -177,6 +183,10 @@ mod tests {
                 let strips: u64 = (0..ranks).map(|rank| band.strips_of(rank).count() as u64).sum();
                 prop_assert_eq!(strips, band.strips.end - band.strips.start);
                 prop_assert_eq!(band.boundaries().len() as u64, strips + 1);
+                let Keepers { boundaries, owners } = band.keepers();
+                for (rows, owner) in boundaries.windows(2).zip(owners) {
+                    prop_assert!((rows[0]..rows[1]).all(|y| band.place_of(y).0 == owner));
+                }
                 row = band.rows.end;
             }
             prop_assert_eq!(row, height);

@@ -6,25 +6,28 @@
 //! kernel's work; one thread alone does without it.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::bands::Band;
-use super::kernel::{self, Isa, Lattice, NOT_ESCAPED, Skips, Window};
+use super::kernel::{self, Isa, Lattice, NOT_ESCAPED, Skips};
 use super::palette::fraction;
 use super::spec::{Schedule, Spec};
-use crate::comm::{Op, WorkCounter};
+use crate::comm::{Draw, Op, WorkCounter};
 use crate::context::Context;
-use crate::num::{floor_u64, to_u64, to_usize};
-use crate::partition::{Coarse, CostModel, SAMPLE_RUN, Tile, Tuning, block, cyclic, grid};
+use crate::num::{floor_u64, to_f64, to_u64, to_usize};
+use crate::partition::{Coarse, CostModel, SAMPLE_RUN, Shares, Tile, Tuning, block, cyclic, grid};
 
-/// A tile with what the kernel found.
+/// Tiles with what the kernel found.
 pub struct Computed {
-    /// Where it lies.
-    pub tile: Tile,
-    /// Steps per pixel, row by row.
+    /// Where they lie.
+    pub tiles: Vec<Tile>,
+    /// Steps per pixel, tile by tile, row by row.
     pub counts: Vec<u32>,
     /// The smooth part per pixel; empty when nobody asked for it.
     pub fractions: Vec<f32>,
+    /// The sums over its counts, taken while they are in the cache.
+    pub tally: Tally,
 }
 
 /// Sums over pixels that must be the same however the picture is shared out.
@@ -95,30 +98,81 @@ impl Kernel {
         }
     }
 
-    /// Iterates every pixel of a tile.
-    pub fn tile(&self, tile: Tile) -> Computed {
-        let area = to_usize(tile.area());
+    /// Iterates every pixel of some tiles, in one go: the kernel's lanes wait for their slowest pixel
+    /// at the end only, not at the end of each tile.
+    pub fn tiles(&self, tiles: &[Tile]) -> Computed {
+        let area = to_usize(tiles.iter().map(Tile::area).sum());
         let mut counts = vec![0; area];
         let mut fractions = vec![0.0; if self.fractions { area } else { 0 }];
-        let Tile { x0, y0, width, height } = tile;
-        let window = Window { x0, y0, columns: width, rows: height, stride_x: 1, stride_y: 1 };
-        let points = window.points(self.lattice);
+        let points = TilePoints::new(tiles, self.lattice);
         kernel::iterate(self.isa, points, self.max_iterations, Skips::ALL, |index, pixel| {
             counts[index] = pixel.steps;
             if self.fractions && pixel.steps != NOT_ESCAPED {
                 fractions[index] = fraction(pixel.zr, pixel.zi, pixel.cr, pixel.ci);
             }
         });
-        Computed { tile, counts, fractions }
+        let tally = Tally::of(&counts, self.max_iterations);
+        Computed { tiles: tiles.to_vec(), counts, fractions, tally }
     }
 }
 
-/// The tiles of a band in the order of drawing, and how they are handed out.
-struct Work {
-    tiles: Vec<Tile>,
-    batches: Vec<Range<u32>>,
-    /// Whether all ranks draw from one counter, or this rank owns the whole list.
-    shared: bool,
+/// The points of tiles, row by row: one addition and one multiplication each.
+struct TilePoints<'a> {
+    lattice: Lattice,
+    /// What is left of the current row, and its imaginary part.
+    columns: Range<u32>,
+    im: f64,
+    /// What is left of the current tile below that row.
+    rows: Range<u32>,
+    tile_columns: Range<u32>,
+    rest: std::slice::Iter<'a, Tile>,
+}
+
+impl<'a> TilePoints<'a> {
+    fn new(tiles: &'a [Tile], lattice: Lattice) -> Self {
+        let (columns, tile_columns) = (0..0, 0..0);
+        Self { lattice, columns, im: 0.0, rows: 0..0, tile_columns, rest: tiles.iter() }
+    }
+
+    /// Goes to the next row that is not empty; false at the end.
+    #[inline(never)]
+    fn next_row(&mut self) -> bool {
+        while self.columns.is_empty() {
+            if let Some(y) = self.rows.next() {
+                self.im = self.lattice.im(y);
+                self.columns = self.tile_columns.clone();
+            } else if let Some(tile) = self.rest.next() {
+                (self.rows, self.tile_columns) = (tile.rows(), tile.columns());
+            } else {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl Iterator for TilePoints<'_> {
+    type Item = (f64, f64);
+
+    #[inline]
+    fn next(&mut self) -> Option<(f64, f64)> {
+        if self.columns.is_empty() && !self.next_row() {
+            return None;
+        }
+        let x = self.columns.start;
+        self.columns.start += 1;
+        Some((self.lattice.re(x), self.im))
+    }
+}
+
+impl Computed {
+    /// Each tile, and where its pixels are.
+    pub fn each(&self) -> impl Iterator<Item = (Tile, Range<usize>)> {
+        self.tiles.iter().scan(0, |at, &tile| {
+            let start = std::mem::replace(at, *at + to_usize(tile.area()));
+            Some((tile, start..*at))
+        })
+    }
 }
 
 /// Collective. Computes this rank's share of a band.
@@ -128,68 +182,111 @@ pub fn share(
     counter: &mut WorkCounter,
     band: &Band,
     held_pixels_max: u64,
-    on_draw: impl Fn(f64),
+    on_progress: impl Fn(f64),
 ) -> Vec<Computed> {
     let kernel = Kernel::new(spec);
-    let work = work(spec, &kernel, context, band);
-    let batch_count = u32::try_from(work.batches.len()).expect("at most as many as tiles");
-    if work.shared {
+    let shares = work(spec, &kernel, context, band);
+    let batch_count = u32::try_from(shares.batches.len()).expect("at most as many as tiles");
+    if spec.schedule == Schedule::Dynamic {
         counter.reset(&context.comm, batch_count);
     }
-    let own = AtomicU32::new(0);
-    let next_of_mine = || {
-        let index = own.fetch_add(1, Ordering::Relaxed);
-        (index < batch_count).then_some(index)
-    };
+    let drawn = batch_count > 0;
     let held = AtomicU64::new(0);
-    let full = || work.shared && held.load(Ordering::Relaxed) >= held_pixels_max;
+    let full = || held.load(Ordering::Relaxed) >= held_pixels_max;
     // On one node others draw what a full rank leaves. On several, the node's range must be drawn
     // empty before the rank retires, or nobody would.
     let has_ranges = counter.has_ranges();
     let leaves = || full() && !has_ranges;
     let retired = AtomicBool::new(false);
-    let compute = |batch: u32, into: &mut Vec<Computed>| {
-        let range = &work.batches[to_usize(u64::from(batch))];
-        for &tile in &work.tiles[to_usize(range.start.into())..to_usize(range.end.into())] {
-            held.fetch_add(tile.area(), Ordering::Relaxed);
-            into.push(kernel.tile(tile));
+    let fair = to_f64((u64::from(spec.width) * band.height()).div_ceil(context.comm.size()).max(1));
+    let compute = |tiles: &[Tile], into: &mut Vec<Computed>| {
+        let area: u64 = tiles.iter().map(Tile::area).sum();
+        held.fetch_add(area, Ordering::Relaxed);
+        into.push(kernel.tiles(tiles));
+    };
+    // Own tiles are done, by all threads of this rank, before the first batch of the tail: in pieces
+    // that shrink, so that threads end together, and that leave time for the draws of other nodes.
+    let own = Mutex::new(&shares.own[..]);
+    let most = if has_ranges { POLLED_PIECE } else { MOST_PIECE };
+    let threads = context.threads.count();
+    let finish_own = |into: &mut Vec<Computed>, between: &dyn Fn()| loop {
+        let piece = {
+            let mut left = own.lock().expect("no thread panics here");
+            let share = match threads {
+                1 => left.len(),
+                _ => left.len().div_ceil(2 * threads).max(LEAST_PIECE).min(left.len()),
+            };
+            let (piece, rest) = left.split_at(share.min(most));
+            *left = rest;
+            piece
+        };
+        if piece.is_empty() {
+            break;
         }
+        compute(piece, into);
+        between();
+    };
+    let compute_batch = |batch: u32, into: &mut Vec<Computed>, between: &dyn Fn()| {
+        if batch >= shares.hot_batches {
+            finish_own(into, between);
+        }
+        let Range { start, end } = shares.batches[to_usize(u64::from(batch))];
+        compute(&shares.tiles[to_usize(start.into())..to_usize(end.into())], into);
     };
     let drawer = counter.drawer();
     let comm = &context.comm;
     let main = || {
         let mut computed = Vec::new();
-        while !leaves() {
-            let drawn = if work.shared { counter.draw(comm, !full()) } else { next_of_mine() };
-            let Some(batch) = drawn else { break };
-            compute(batch, &mut computed);
-            on_draw(f64::from(batch + 1) / f64::from(batch_count));
+        let poll = || {
+            counter.poll(comm);
+            on_progress((to_f64(held.load(Ordering::Relaxed)) / fair).min(1.0));
+        };
+        while drawn && !leaves() {
+            let Some(batch) = counter.draw(comm, !full()) else { break };
+            compute_batch(batch, &mut computed, &poll);
+            poll();
         }
+        finish_own(&mut computed, &poll);
         retired.store(true, Ordering::SeqCst);
         computed
     };
     let worker = || {
         let mut computed = Vec::new();
-        while !leaves() {
-            let drawn = if work.shared { drawer.draw_waiting(&retired) } else { next_of_mine() };
-            let Some(batch) = drawn else { break };
-            compute(batch, &mut computed);
+        while drawn && !leaves() {
+            let batch = match drawer.draw() {
+                Draw::Index(batch) => Some(batch),
+                Draw::Done => None,
+                // The main thread may be busy with own tiles: help it rather than wait for a range.
+                Draw::Dry => {
+                    finish_own(&mut computed, &|| ());
+                    drawer.draw_waiting(&retired)
+                }
+            };
+            let Some(batch) = batch else { break };
+            compute_batch(batch, &mut computed, &|| ());
         }
+        finish_own(&mut computed, &|| ());
         computed
     };
     context.threads.crew(main, worker).into_iter().flatten().collect()
 }
 
+/// Most own tiles computed at once, for the sake of the progress shown.
+const MOST_PIECE: usize = 32;
+
+/// The same where other nodes' draws wait for this rank to enter MPI.
+const POLLED_PIECE: usize = 64;
+
+/// Least own tiles that a thread takes at once.
+const LEAST_PIECE: usize = 4;
+
 /// Collective when the schedule is dynamic: the pre-pass is everybody's.
-fn work(spec: &Spec, kernel: &Kernel, context: &Context, band: &Band) -> Work {
+fn work(spec: &Spec, kernel: &Kernel, context: &Context, band: &Band) -> Shares {
     let (rank, size) = (context.comm.rank(), context.comm.size());
     let (workers, _) = context.workers();
     let first = band.rows.start;
     let rows_at = |rows: Range<u64>| first + row(rows.start)..first + row(rows.end);
-    let own = |tiles: Vec<Tile>| {
-        let count = u32::try_from(tiles.len()).expect("tiles of a band fit u32");
-        Work { tiles, batches: (0..count).map(|tile| tile..tile + 1).collect(), shared: false }
-    };
+    let own = |tiles: Vec<Tile>| Shares { own: tiles, ..Shares::default() };
     match spec.schedule {
         Schedule::Block => {
             let rows = rows_at(block(band.height(), size, rank));
@@ -204,8 +301,10 @@ fn work(spec: &Spec, kernel: &Kernel, context: &Context, band: &Band) -> Work {
         Schedule::Dynamic => {
             let coarse = Coarse::new(spec.width, band.rows.clone(), workers);
             let samples = sample(spec, kernel, context, &coarse);
-            let plan = coarse.plan(&samples, workers, &CostModel::default(), &Tuning::default());
-            Work { tiles: plan.tiles, batches: plan.batches, shared: true }
+            let who = (rank, size, to_u64(context.threads.count()));
+            let keepers = band.keepers();
+            let costs = (&CostModel::default(), &Tuning::default());
+            coarse.shares(&samples, who, &keepers, costs)
         }
     }
 }

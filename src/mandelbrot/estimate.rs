@@ -4,6 +4,7 @@ use super::bands::Bands;
 use super::{bytes_per_pixel, spec::Spec};
 use crate::measure::available_memory_bytes;
 use crate::store::target::free_bytes;
+use crate::units::{size, verdict};
 
 /// Memory of a rank besides its share of the picture: program, MPI, pre-pass, encoders.
 const RANK_BYTES: u64 = 48 << 20;
@@ -50,21 +51,4 @@ pub fn describe(spec: &Spec, ranks: u64, local_ranks: u64, threads: u64) -> Vec<
         );
     }
     lines
-}
-
-fn verdict(needed: u64, available: Option<u64>, place: &str) -> String {
-    match available {
-        Some(available) if needed <= available => format!(", fits: {} {place}", size(available)),
-        Some(available) => format!(", DOES NOT FIT: {} {place}", size(available)),
-        None => String::new(),
-    }
-}
-
-/// Bytes for eyes.
-fn size(bytes: u64) -> String {
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    match units.into_iter().find(|(_, shift)| bytes >> shift > 9) {
-        Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
-        None => format!("{bytes} B"),
-    }
 }

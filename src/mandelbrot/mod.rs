@@ -26,7 +26,7 @@ use spec::Spec;
 use crate::comm::{Op, WorkCounter};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::job::{Job, Request};
 use crate::measure::Phase;
 use crate::measure::record::{FileSum, Findings};
 use crate::num::{to_f64, to_u64, to_usize};
@@ -34,15 +34,6 @@ use crate::store::crc::Extent;
 use crate::store::grid_file::GridFile;
 use crate::store::png::Layout;
 use crate::store::png_file::PngFile;
-
-/// A picture to make: the checked parameters and whether outputs may be replaced.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
-pub struct Request {
-    /// What to draw.
-    pub spec: Spec,
-    /// Whether existing outputs are replaced.
-    pub force: bool,
-}
 
 /// The picture while it is made.
 pub struct Render<'a> {
@@ -70,9 +61,9 @@ pub struct Render<'a> {
 
 impl<'a> Job<'a> for Render<'a> {
     const NAME: &'static str = "mandelbrot";
-    type Spec = Request;
+    type Spec = Spec;
 
-    fn plan(request: &'a Request, context: &'a Context) -> Result<Self> {
+    fn plan(request: &'a Request<Spec>, context: &'a Context) -> Result<Self> {
         let spec = &request.spec;
         let comm = &context.comm;
         let layout = spec.layout();
@@ -122,22 +113,21 @@ impl<'a> Job<'a> for Render<'a> {
         let shares = std::env::var("DCOMP_HELD_SHARES").ok().and_then(|text| text.parse().ok());
         let held = self.bands.held_pixels_max(shares.unwrap_or(HELD_SHARES));
         let rounds = to_f64(self.rounds());
-        let on_draw = |share: f64| {
+        let on_progress = |share: f64| {
             let done = 1000.0 * (to_f64(round) + share) / rounds;
             self.context.progress.at(crate::num::floor_u64(done));
         };
         self.computed =
-            compute::share(self.spec, self.context, &mut self.counter, &band, held, on_draw);
+            compute::share(self.spec, self.context, &mut self.counter, &band, held, on_progress);
         let surveyed = self.surveys() == 0 || round < self.surveys();
         if let (Some(histogram), true) = (&mut self.histogram, surveyed) {
-            self.computed.iter().for_each(|tile| histogram.add(&tile.counts));
+            self.computed.iter().for_each(|batch| histogram.add(&batch.counts));
         }
         if round < self.surveys() {
             self.computed.clear();
         } else {
-            for tile in &self.computed {
-                let tally = Tally::of(&tile.counts, self.spec.max_iterations);
-                self.computed_tally = self.computed_tally.plus(tally);
+            for batch in &self.computed {
+                self.computed_tally = self.computed_tally.plus(batch.tally);
             }
         }
         Ok(())

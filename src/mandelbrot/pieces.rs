@@ -95,13 +95,13 @@ fn widened(count: u16) -> u32 {
 }
 
 /// Places what `rank` keeps of its own tiles and packs the rest into `bytes`, in rank order;
-/// returns how many bytes each rank gets. Takes the tiles one by one, so that memory is not held
+/// returns how many bytes each rank gets. Takes the batches one by one, so that memory is not held
 /// twice.
 ///
 /// # Errors
 /// As [`Rows::place`].
 pub fn pack(
-    tiles: Vec<Computed>,
+    batches: Vec<Computed>,
     (band, wire): (&Band, Wire),
     (rank, ranks): (u64, u64),
     rows: &mut Rows,
@@ -110,8 +110,8 @@ pub fn pack(
     let boundaries = band.boundaries();
     let owner_of = |piece: &Tile| band.place_of(piece.y0).0;
     let mut counts = vec![0_u64; to_usize(ranks)];
-    for computed in &tiles {
-        for (_, piece) in cut_rows(computed.tile, &boundaries) {
+    for tile in batches.iter().flat_map(|batch| &batch.tiles) {
+        for (_, piece) in cut_rows(*tile, &boundaries) {
             let owner = owner_of(&piece);
             if owner != rank {
                 counts[to_usize(owner)] += wire.piece_bytes(piece);
@@ -120,37 +120,42 @@ pub fn pack(
     }
     let mut at: Vec<usize> = displacements(&counts).iter().copied().map(to_usize).collect();
     bytes.resize(to_usize(counts.iter().sum()), 0);
-    for computed in tiles {
-        for (_, piece) in cut_rows(computed.tile, &boundaries) {
-            let owner = owner_of(&piece);
-            if owner == rank {
-                let range = range_of(&computed, piece);
-                let fractions = computed.fractions.get(range.clone()).unwrap_or(&[]);
-                rows.put(band, rank, piece, &computed.counts[range], fractions)?;
-            } else {
-                put_piece(&computed, piece, wire, bytes, &mut at[to_usize(owner)]);
+    for batch in batches {
+        for (tile, pixels) in batch.each() {
+            for (_, piece) in cut_rows(tile, &boundaries) {
+                // A piece has all columns of its tile, so its rows are one run of the tile's pixels.
+                let above = u64::from(piece.y0 - tile.y0) * u64::from(piece.width);
+                let start = pixels.start + to_usize(above);
+                let range = start..start + to_usize(piece.area());
+                let fractions = batch.fractions.get(range.clone()).unwrap_or(&[]);
+                let counts = &batch.counts[range];
+                let owner = owner_of(&piece);
+                if owner == rank {
+                    rows.put(band, rank, piece, counts, fractions)?;
+                } else {
+                    let at = &mut at[to_usize(owner)];
+                    put_piece((counts, fractions), piece, wire, bytes, at);
+                }
             }
         }
     }
     Ok(counts)
 }
 
-/// A piece has all columns of its tile, so its rows are one run of the tile's pixels.
-fn range_of(computed: &Computed, piece: Tile) -> std::ops::Range<usize> {
-    let above = to_usize(u64::from(piece.y0 - computed.tile.y0) * u64::from(piece.width));
-    above..above + to_usize(piece.area())
-}
-
-fn put_piece(computed: &Computed, piece: Tile, wire: Wire, bytes: &mut [u8], at: &mut usize) {
+fn put_piece(
+    (counts, fractions): (&[u32], &[f32]),
+    piece: Tile,
+    wire: Wire,
+    bytes: &mut [u8],
+    at: &mut usize,
+) {
     let end = *at + to_usize(wire.piece_bytes(piece));
     let (header, pixels) = bytes[*at..end].split_at_mut(HEADER_BYTES);
     let words = [piece.x0, piece.y0, piece.width, piece.height];
     for (place, word) in header.chunks_exact_mut(4).zip(words) {
         place.copy_from_slice(&word.to_le_bytes());
     }
-    let range = range_of(computed, piece);
-    let fractions = computed.fractions.get(range.clone()).unwrap_or(&[]);
-    wire.write(&computed.counts[range], fractions, pixels);
+    wire.write(counts, fractions, pixels);
     *at = end;
 }
 
@@ -254,6 +259,7 @@ fn take_header(rest: &mut &[u8]) -> Result<Tile, String> {
 mod tests {
     use super::*;
     use crate::mandelbrot::bands::Bands;
+    use crate::mandelbrot::compute::Tally;
     use crate::partition::grid;
     use proptest::prelude::*;
 
@@ -271,7 +277,7 @@ mod tests {
         } else {
             Vec::new()
         };
-        Computed { tile, counts, fractions }
+        Computed { tiles: vec![tile], counts, fractions, tally: Tally::default() }
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use crate::cli::RecolorArgs;
 use crate::comm::Op;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::job::Job;
+use crate::job::{Job, Request};
 use crate::measure::record::{FileSum, Findings};
 use crate::num::{to_u64, to_usize};
 use crate::store::hdf5::{Hdf5Error, Reader};
@@ -116,9 +116,10 @@ pub struct Recolor<'a> {
 
 impl<'a> Job<'a> for Recolor<'a> {
     const NAME: &'static str = "recolor";
-    type Spec = (RecolorSpec, bool);
+    type Spec = RecolorSpec;
 
-    fn plan((spec, force): &'a Self::Spec, context: &'a Context) -> Result<Self> {
+    fn plan(request: &'a Request<RecolorSpec>, context: &'a Context) -> Result<Self> {
+        let Request { spec, force } = request;
         let comm = &context.comm;
         let reader = comm.agree(context.meter.opening(|| open(spec)))?;
         let input = comm.decide(|| crate::verify::sum(&spec.input))?;

@@ -19,11 +19,10 @@ use crate::store::png::{Depth, Layout};
 pub const DEFAULTS: &str = include_str!("../../jobs/mandelbrot.toml");
 
 /// Keys besides those of the built-in deck.
-pub const OPTIONAL_KEYS: [&str; 7] =
-    ["center", "zoom", "hdf5", "record", "threads", "force", "quiet"];
+pub const OPTIONAL_KEYS: [&str; 3] = ["center", "zoom", "hdf5"];
 
 /// Keys whose values are text whatever they look like.
-pub const TEXT_KEYS: [&str; 6] = ["output", "hdf5", "record", "palette", "schedule", "kernel"];
+pub const TEXT_KEYS: [&str; 5] = ["output", "hdf5", "palette", "schedule", "kernel"];
 
 /// A view is a region, or a centre and a zoom.
 pub const VIEW_KEYS: (&[&str], &[&str]) = (&["region"], &["center", "zoom"]);

@@ -120,6 +120,21 @@ impl Meter {
         self.io(work, |io| io.files_opened += 1)
     }
 
+    /// Counts bytes that other threads have read.
+    pub fn count_read(&self, bytes: u64) {
+        self.io(|| (), |io| io.bytes_read += bytes);
+    }
+
+    /// Counts bytes that other threads have written.
+    pub fn count_written(&self, bytes: u64) {
+        self.io(|| (), |io| io.bytes_written += bytes);
+    }
+
+    /// Counts files that other threads have opened.
+    pub fn count_files(&self, files: u64) {
+        self.io(|| (), |io| io.files_opened += files);
+    }
+
     /// Times another file operation: sync, rename, reserve.
     pub fn filing<R>(&self, work: impl FnOnce() -> R) -> R {
         self.io(work, |_| ())

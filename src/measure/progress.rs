@@ -62,6 +62,35 @@ impl Progress {
         }
     }
 
+    /// Tells how many are done where nobody knows of how many.
+    pub fn count(&self, done: u64, things: &str) {
+        match &self.sink {
+            Sink::Silent => {}
+            Sink::Bar(bar) => {
+                bar.set_style(ProgressStyle::with_template("{msg}").expect("a fixed template"));
+                bar.set_message(format!("{done} {things}"));
+                bar.tick();
+            }
+            Sink::Lines { job, last } => {
+                if last.borrow().elapsed() >= LINE_EVERY {
+                    *last.borrow_mut() = Instant::now();
+                    writeln!(std::io::stderr(), "dcomp {job}: {done} {things} done").ok();
+                }
+            }
+        }
+    }
+
+    /// A line for the log, unless the user wants quiet.
+    pub fn say(&self, line: &str) {
+        match &self.sink {
+            Sink::Silent => {}
+            Sink::Bar(bar) => bar.println(format!("dcomp: {line}")),
+            Sink::Lines { .. } => {
+                writeln!(std::io::stderr(), "dcomp: {line}").ok();
+            }
+        }
+    }
+
     /// Takes the bar away, so that what is printed next stands alone.
     pub fn finish(&self) {
         if let Sink::Bar(bar) = &self.sink {

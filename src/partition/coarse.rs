@@ -8,9 +8,10 @@
 use std::ops::Range;
 
 use crate::num::to_u64;
-use crate::partition::costs::{CostMap, sample_phase, sample_positions};
+use crate::partition::affinity::{Keepers, Shares, shares};
+use crate::partition::costs::{CostMap, Load, sample_phase, sample_positions};
 use crate::partition::model::{CostModel, Tuning};
-use crate::partition::schedule::{Plan, plan};
+use crate::partition::schedule::{COARSE_EDGE, Plan, plan};
 use crate::partition::tiles::{CELL, Tile};
 
 /// From this many pixels a worker on, pixels are taken 4 x 4; from a quarter of it, 2 x 2.
@@ -56,18 +57,38 @@ impl Coarse {
             .collect()
     }
 
-    /// The plan from `samples`, line by line, as [`lines`](Self::lines) and
-    /// [`columns`](Self::columns) name their places.
-    pub fn plan(&self, samples: &[u32], workers: u64, model: &CostModel, tuning: &Tuning) -> Plan {
+    /// The shares of `rank`, of `ranks` with `threads` workers each, from `samples`, line by line, as
+    /// [`lines`](Self::lines) and [`columns`](Self::columns) name their places. Where each worker has
+    /// many pixels, tiles have an affinity to the keepers of their rows.
+    pub fn shares(
+        &self,
+        samples: &[u32],
+        (rank, ranks, threads): (u64, u64, u64),
+        keepers: &Keepers,
+        (model, tuning): (&CostModel, &Tuning),
+    ) -> Shares {
         let map = CostMap::new(self.width.div_ceil(self.factor), 0..self.height(), samples);
         // Everything in units of a coarse pixel, so what is fixed shrinks.
         let area = f64::from(self.factor * self.factor);
-        let coarse = CostModel { tile: model.tile / area, draw: model.draw / area, ..*model };
-        let plan = plan(&map, workers, &coarse, tuning);
-        Plan {
+        let coarse = &CostModel { tile: model.tile / area, draw: model.draw / area, ..*model };
+        let edge = COARSE_EDGE / self.factor;
+        let plan = plan(&map, ranks.saturating_mul(threads), coarse, tuning, edge);
+        // With fewer pixels, predictions of a rank's own part are too rough for the tail to mend.
+        let affine = self.factor == 4 && ranks > 1;
+        let loads: Vec<Load> = plan.tiles[..if affine { plan.tiles.len() } else { 0 }]
+            .iter()
+            .map(|tile| map.load(tile, coarse, tuning))
+            .map(|load| Load { expected: load.expected * area, careful: load.careful * area })
+            .collect();
+        let plan = Plan {
             tiles: plan.tiles.iter().map(|tile| self.enlarged(tile)).collect(),
             predicted: plan.predicted.iter().map(|cost| cost * area).collect(),
             ..plan
+        };
+        if affine {
+            shares(&plan, &loads, (rank, ranks, threads), keepers, (model, tuning))
+        } else {
+            plan.into()
         }
     }
 
@@ -102,7 +123,7 @@ mod tests {
         #[test]
         fn tiles_cover_the_band_once(
             width in 1_u32..400, first in 0_u32..50, height in 1_u32..300,
-            factor in prop::sample::select(vec![1_u32, 2, 4]), workers in 1_u64..9, seed: u64,
+            factor in prop::sample::select(vec![1_u32, 2, 4]), ranks in 1_u64..9, seed: u64,
         ) {
             let rows = first..first + height;
             let coarse = Coarse { width, rows: rows.clone(), factor };
@@ -113,9 +134,16 @@ mod tests {
             let samples: Vec<u32> = (0..to_u64(columns.len() * lines.len()))
                 .map(|at| u32::try_from(mix64(at ^ seed) >> 54).unwrap())
                 .collect();
-            let plan = coarse.plan(&samples, workers, &CostModel::default(), &Tuning::default());
+            let (model, tuning) = (CostModel::default(), Tuning::default());
+            let keepers = Keepers {
+                boundaries: (rows.start..=rows.end).collect(),
+                owners: rows.map(|y| u64::from(y) % ranks).collect(),
+            };
+            let all: Vec<Shares> = (0..ranks)
+                .map(|rank| coarse.shares(&samples, (rank, ranks, 2), &keepers, (&model, &tuning)))
+                .collect();
             let mut seen = vec![0_u8; to_usize(u64::from(width) * u64::from(height))];
-            for tile in &plan.tiles {
+            for tile in all.iter().flat_map(|shares| &shares.own).chain(&all[0].tiles) {
                 for y in tile.rows() {
                     for x in tile.columns() {
                         let at = u64::from(y - first) * u64::from(width) + u64::from(x);

@@ -4,6 +4,7 @@
 //! integers come out, and equal input gives equal output on every rank, so that each rank can make
 //! the whole plan for itself instead of waiting for a broadcast.
 
+pub mod affinity;
 pub mod batches;
 pub mod blocks;
 pub mod coarse;
@@ -13,6 +14,7 @@ pub mod rehearsal;
 pub mod schedule;
 pub mod tiles;
 
+pub use affinity::{Keepers, Shares};
 pub use batches::node_draw;
 pub use blocks::{aligned_block, block, cyclic, displacements};
 pub use coarse::Coarse;

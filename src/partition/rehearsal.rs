@@ -52,6 +52,34 @@ pub fn one_level(costs: &[u64], workers: u64, draw: u64) -> Rehearsal {
     Rehearsal::new(workers, busy, longest, to_u64(costs.len()))
 }
 
+/// As [`one_level`], for workers who do their `own` work, one cost each, when the first `hot_batches`
+/// have been drawn and before the first of the others.
+pub fn with_own(costs: &[u64], hot_batches: usize, own: &[u64], draw: u64) -> Rehearsal {
+    let mut free: BinaryHeap<_> =
+        (0..own.len().max(1)).map(|worker| Reverse((0_u64, worker))).collect();
+    let (mut busy, mut longest) = (own.iter().fold(0, |sum: u64, &c| sum.saturating_add(c)), 0);
+    let mut left = own.to_vec();
+    let mut place = |end: u64| longest = longest.max(end);
+    for (batch, &cost) in costs.iter().enumerate() {
+        // Whoever is free first draws; beyond the hot batches that means own work first, after which
+        // somebody else may be the first to be ready for the batch that was drawn.
+        let mut earliest = free.peek_mut().expect("at least one worker");
+        let Reverse((mut now, worker)) = *earliest;
+        if batch >= hot_batches {
+            let mine = left.get_mut(worker).map_or(0, std::mem::take);
+            now = now.saturating_add(mine);
+        }
+        let end = now.saturating_add(draw).saturating_add(cost);
+        *earliest = Reverse((end, worker));
+        busy = busy.saturating_add(cost);
+        place(end);
+    }
+    for Reverse((now, worker)) in free {
+        place(now.saturating_add(left.get(worker).copied().unwrap_or(0)));
+    }
+    Rehearsal::new(to_u64(own.len().max(1)), busy, longest, to_u64(costs.len()))
+}
+
 /// The effort of drawing in two levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrawCosts {
@@ -183,6 +211,16 @@ mod tests {
                 assert!(played.longest == 0 && played.balance >= 1.0, "{played:?}");
             }
         }
+    }
+
+    #[test]
+    fn own_work_lies_between_hot_and_tail() {
+        // The first draws 4 and has 2 of its own, the second draws 1 and has 4: both then end at 7.
+        let played = with_own(&[4, 1, 2, 1], 2, &[2, 4], 0);
+        assert_eq!((played.busy_total, played.longest, played.draws), (14, 7, 4));
+        // Nothing to draw, or everything.
+        assert_eq!(with_own(&[], 0, &[3, 9], 5).longest, 9);
+        assert_eq!(with_own(&[9, 4, 4, 3], 4, &[0, 0], 0), one_level(&[9, 4, 4, 3], 2, 0));
     }
 
     #[test]

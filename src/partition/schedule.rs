@@ -20,7 +20,7 @@ use std::cmp::Reverse;
 use std::ops::Range;
 
 /// Edge of the tiles that cutting starts from, where a band is small enough for that.
-const COARSE_EDGE: u32 = 64;
+pub const COARSE_EDGE: u32 = 64;
 
 /// Most tiles to start from; above, their edge doubles.
 const MAX_COARSE_TILES: u64 = 1 << 18;
@@ -41,12 +41,18 @@ pub struct Plan {
 
 /// The plan for `workers` (ranks times threads) who draw batches from one shared counter. Equal
 /// input gives an equal plan on every rank: only sums, products and comparisons of `f64` are used,
-/// in fixed order.
-pub fn plan(map: &CostMap, workers: u64, model: &CostModel, tuning: &Tuning) -> Plan {
+/// in fixed order. Cutting starts from tiles of `edge`, usually [`COARSE_EDGE`].
+pub fn plan(map: &CostMap, workers: u64, model: &CostModel, tuning: &Tuning, edge: u32) -> Plan {
     let workers = to_f64(workers.max(1));
     let share = map.load(&map.band(), model, tuning).expected / workers;
-    let mut cutter =
-        Cutter { map, model, tuning, floor: model.tile * tuning.floor_tiles, pieces: Vec::new() };
+    let mut cutter = Cutter {
+        map,
+        model,
+        tuning,
+        edge,
+        floor: model.tile * tuning.floor_tiles,
+        pieces: Vec::new(),
+    };
     let mut limit = share / tuning.tiles_per_share;
     loop {
         cutter.arrange(limit, workers);
@@ -72,6 +78,8 @@ struct Cutter<'a> {
     map: &'a CostMap,
     model: &'a CostModel,
     tuning: &'a Tuning,
+    /// Of the tiles to start from.
+    edge: u32,
     /// Predicted cost below which no tile is cut.
     floor: f64,
     pieces: Vec<Piece>,
@@ -82,7 +90,7 @@ impl Cutter<'_> {
     /// Stops halfway, with more than `MAX_TILES` pieces, when the limit turns out too fine.
     fn arrange(&mut self, limit: f64, workers: f64) {
         self.pieces.clear();
-        for tile in coarse_grid(&self.map.band()) {
+        for tile in coarse_grid(&self.map.band(), self.edge) {
             self.cut(tile, limit);
         }
         if self.pieces.len() > MAX_TILES {
@@ -129,9 +137,9 @@ impl Cutter<'_> {
 }
 
 /// Square tiles to start from, few enough even for a huge band.
-fn coarse_grid(band: &Tile) -> impl Iterator<Item = Tile> + use<> {
+fn coarse_grid(band: &Tile, edge: u32) -> impl Iterator<Item = Tile> + use<> {
     let count = |edge| u64::from(band.width.div_ceil(edge)) * u64::from(band.height.div_ceil(edge));
-    let mut edge = COARSE_EDGE;
+    let mut edge = edge;
     while count(edge) > MAX_COARSE_TILES {
         edge *= 2;
     }
@@ -146,7 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn default_plan(map: &CostMap, workers: u64) -> Plan {
-        plan(map, workers, &CostModel::default(), &Tuning::default())
+        plan(map, workers, &CostModel::default(), &Tuning::default(), COARSE_EDGE)
     }
 
     /// Every pixel of the band in exactly one tile, every tile in exactly one batch.
@@ -189,7 +197,7 @@ mod tests {
         let free = CostModel { pixel: 0.0, tile: 0.0, draw: 0.0, min_pixels: 0 };
         for steps in [0, 1] {
             let map = flat(100, 0..100, steps);
-            assert_sound(&plan(&map, 64, &free, &Tuning::default()), &map.band());
+            assert_sound(&plan(&map, 64, &free, &Tuning::default(), COARSE_EDGE), &map.band());
         }
     }
 
@@ -222,7 +230,7 @@ mod tests {
         assert!(plan.tiles.len() <= MAX_TILES, "{}", plan.tiles.len());
         assert_eq!(plan.tiles.iter().map(Tile::area).sum::<u64>(), 1 << 24);
         let huge = Tile { x0: 0, y0: 0, width: u32::MAX, height: u32::MAX };
-        assert!(coarse_grid(&huge).size_hint().0 <= MAX_TILES);
+        assert!(coarse_grid(&huge, COARSE_EDGE).size_hint().0 <= MAX_TILES);
     }
 
     proptest! {

@@ -44,6 +44,15 @@ pub(super) fn forget(path: &Path) {
 /// Removes everything that is half made.
 pub fn remove_all() {
     for path in std::mem::take(&mut *lock()) {
+        remove(&path);
+    }
+}
+
+/// Removes a part file, or a part directory with what is in it.
+pub(super) fn remove(path: &Path) {
+    if path.is_dir() && !path.is_symlink() {
+        std::fs::remove_dir_all(path).ok();
+    } else {
         std::fs::remove_file(path).ok();
     }
 }

@@ -6,10 +6,11 @@
 use std::ops::Range;
 use std::path::Path;
 
+use super::columns_file::create_part;
 use super::hdf5::{COUNTS, DataExtent, FRACTIONS, GridSpec, Hdf5Error, create};
 use super::part::{PartFile, Published};
 use crate::context::Context;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::measure::record::FileSum;
 use crate::num::{to_u64, to_usize};
 
@@ -28,8 +29,8 @@ pub type Created = std::result::Result<Vec<DataExtent>, Hdf5Error>;
 /// Makes the file from its description; a job calls it once it has built that.
 pub type CreateGrid<'f> = dyn Fn(&GridSpec<'_>) -> Created + 'f;
 
-/// A dataset's place, as ranks share it.
-#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+/// A dataset's place.
+#[derive(Clone, Copy, Debug)]
 struct Dataset {
     offset: u64,
     bytes: u64,
@@ -47,46 +48,15 @@ impl<'a> GridFile<'a> {
         columns: u32,
         grid: impl FnOnce(&CreateGrid<'_>) -> Created,
     ) -> Result<Self> {
-        let comm = &context.comm;
-        let mut extents = Vec::new();
-        let part = PartFile::create(comm, &context.meter, target, force, |path| {
-            let create_here = |spec: &GridSpec<'_>| create(path, spec);
-            let made = context.meter.filing(|| grid(&create_here));
-            extents = made.map_err(|cause| {
-                let message = cause.to_string();
-                // HDF5 knows the part file; the user knows the target.
-                let message =
-                    message.replace(&path.display().to_string(), &target.display().to_string());
-                Error { kind: Kind::Io, message }
-            })?;
-            Ok(())
-        })?;
+        let make = |path: &Path| grid(&|spec: &GridSpec<'_>| create(path, spec));
+        let (part, places) = create_part(context, target, force, make)?;
         let find = |name: &str| {
-            let extent = extents.iter().find(|extent| extent.name == name);
-            extent.map(|extent| Dataset { offset: extent.offset, bytes: extent.bytes })
+            let place = places.iter().find(|(known, ..)| known == name);
+            place.map(|&(_, offset, bytes)| Dataset { offset, bytes })
         };
-        let (counts, fractions, end) = comm.decide(|| {
-            let counts = find(COUNTS).ok_or_else(|| Error::internal("no counts in the grid"))?;
-            Ok((counts, find(FRACTIONS), part.file_bytes()?))
-        })?;
-        part.reserve(end)?;
-        let file = Self { context, part, counts, fractions, columns: columns.into() };
-        // What HDF5 wrote is part of the file's checksum, and so are the holes between datasets.
-        let adopted = if comm.is_root() { file.adopt_header(end) } else { Ok(()) };
-        comm.agree(adopted)?;
-        Ok(file)
-    }
-
-    fn adopt_header(&self, end: u64) -> Result<()> {
-        let mut datasets: Vec<Dataset> =
-            [Some(self.counts), self.fractions].into_iter().flatten().collect();
-        datasets.sort_by_key(|dataset| dataset.offset);
-        let mut at = 0;
-        for dataset in datasets {
-            self.part.adopt(at, dataset.offset - at)?;
-            at = dataset.offset + dataset.bytes;
-        }
-        self.part.adopt(at, end - at)
+        let counts = find(COUNTS).ok_or_else(|| Error::internal("no counts in the grid"))?;
+        let fractions = find(FRACTIONS);
+        Ok(Self { context, part, counts, fractions, columns: columns.into() })
     }
 
     /// Collective. Writes runs of rows of each dataset: `counts` and `fractions` hold those of

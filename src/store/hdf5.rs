@@ -22,7 +22,7 @@ use ::hdf5::types::VarLenUnicode;
 use ::hdf5::{Dataset, File, H5Type, Location};
 use thiserror::Error;
 
-use crate::num::to_u64;
+use crate::num::{to_u64, to_usize};
 pub use reader::{Reader, Shape};
 
 /// The name of the counts, as other Mandelbrot programs use it.
@@ -129,13 +129,7 @@ pub fn create(path: &Path, spec: &GridSpec) -> Result<Vec<DataExtent>, Hdf5Error
     }
     let extents = context(path, "create the file", write_header(path, spec))?;
 
-    // The pwrites behind this must find a file that a reader accepts even if they never happen.
-    let grow = || {
-        let file = OpenOptions::new().write(true).open(path)?;
-        let end = extents.iter().map(|extent| extent.offset + extent.bytes).max().unwrap_or(0);
-        if file.metadata()?.len() < end { file.set_len(end) } else { Ok(()) }
-    };
-    grow().map_err(|source| Hdf5Error::Io { path: path.to_owned(), source })?;
+    grow_to(path, &extents)?;
     Ok(extents)
 }
 
@@ -171,6 +165,93 @@ fn write_header(path: &Path, spec: &GridSpec) -> ::hdf5::Result<Vec<DataExtent>>
     drop((re, im));
     file.close()?;
     Ok(extents)
+}
+
+/// A dataset of one dimension.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds, for readers.
+    pub meaning: &'static str,
+    /// `i64`, else `u64`.
+    pub signed: bool,
+    /// Whether it is the coordinate of the others' dimension.
+    pub scales: bool,
+}
+
+/// Makes a file of columns of `rows` numbers each, with everything but the numbers, and returns their
+/// places in the order of `columns`; see [`create`].
+///
+/// # Errors
+/// When HDF5 or the file system refuses.
+pub fn create_columns(
+    path: &Path,
+    rows: u64,
+    columns: &[Column],
+    attributes: &[(&str, Value)],
+) -> Result<Vec<DataExtent>, Hdf5Error> {
+    let write = || -> ::hdf5::Result<Vec<DataExtent>> {
+        let file = File::with_options()
+            .with_fapl(|access| access.alignment(ALIGNMENT, ALIGNMENT))
+            .create(path)?;
+        for (name, value) in attributes {
+            set_attribute(&file, name, value)?;
+        }
+        let mut made = Vec::new();
+        for column in columns {
+            let dataset = if column.signed {
+                contiguous::<i64>(&file, column.name, to_usize(rows))?
+            } else {
+                contiguous::<u64>(&file, column.name, to_usize(rows))?
+            };
+            describe(&dataset, column.meaning)?;
+            if column.scales {
+                scale::set(&dataset, column.name)?;
+            }
+            made.push((column, dataset));
+        }
+        if let Some((_, scale)) = made.iter().find(|(column, _)| column.scales) {
+            let others: Vec<&Dataset> =
+                made.iter().filter(|(column, _)| !column.scales).map(|(_, set)| set).collect();
+            scale::attach(&others, &[scale])?;
+        }
+        let extents = made.iter().map(|(column, dataset)| {
+            let offset = match dataset.offset() {
+                Some(offset) => offset,
+                // Nothing has no place.
+                None if rows == 0 => 0,
+                None => return Err("HDF5 gave a contiguous dataset no place".into()),
+            };
+            Ok(DataExtent { name: column.name, offset, bytes: 8 * rows })
+        });
+        let extents = extents.collect::<::hdf5::Result<Vec<_>>>()?;
+        drop(made);
+        file.close()?;
+        Ok(extents)
+    };
+    let extents = context(path, "create the file", write())?;
+    grow_to(path, &extents)?;
+    Ok(extents)
+}
+
+fn contiguous<T: H5Type>(file: &File, name: &str, rows: usize) -> ::hdf5::Result<Dataset> {
+    file.new_dataset::<T>()
+        .shape(rows)
+        .layout(Layout::Contiguous)
+        .alloc_time(Some(AllocTime::Early))
+        .fill_time(FillTime::Never)
+        .create(name)
+}
+
+/// The writes behind a header must find a file that a reader accepts even if they never happen.
+fn grow_to(path: &Path, extents: &[DataExtent]) -> Result<(), Hdf5Error> {
+    let grow = || {
+        let file = OpenOptions::new().write(true).open(path)?;
+        let end = extents.iter().map(|extent| extent.offset + extent.bytes).max().unwrap_or(0);
+        if file.metadata()?.len() < end { file.set_len(end) } else { Ok(()) }
+    };
+    grow().map_err(|source| Hdf5Error::Io { path: path.to_owned(), source })
 }
 
 /// A dataset over the whole grid that HDF5 gives a place but no content.

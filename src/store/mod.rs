@@ -10,10 +10,13 @@
 #![allow(unsafe_code)]
 
 pub mod cleanup;
+pub mod columns_file;
 pub mod crc;
+pub mod files;
 pub mod grid_file;
 pub mod hdf5;
 pub mod part;
+pub mod part_dir;
 pub mod png;
 pub mod png_file;
 pub mod target;

@@ -7,6 +7,7 @@
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -129,6 +130,23 @@ impl<'a> PartFile<'a> {
         })
     }
 
+    /// What several threads may write with at once; tell the file by [`note_all`](Self::note_all).
+    pub fn writer(&self) -> Writer<'_> {
+        Writer { file: &self.file, target: &self.target }
+    }
+
+    /// Remembers what a [`Writer`] wrote, in seconds of this thread. Local.
+    pub fn note_all(&self, extents: impl IntoIterator<Item = Extent>) {
+        for extent in extents {
+            self.meter.writing(to_usize(extent.bytes), || self.note(extent));
+        }
+    }
+
+    /// The open file, for reading back.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Takes bytes that lie in the file already, such as a header, into the checksum. Local.
     ///
     /// # Errors
@@ -153,15 +171,25 @@ impl<'a> PartFile<'a> {
     /// # Errors
     /// A verification error when the pieces do not cover the file or its bytes differ.
     pub fn verify(&self) -> Result<FileSum> {
+        self.verify_by(|range| self.read_checksum(range.start, range.end - range.start))
+    }
+
+    /// Collective. As [`verify`](Self::verify), for a job that looks at what it reads back: `read` gets
+    /// a range of the file, the next rank's of equal ones, and returns the CRC-64 of its bytes.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify), or what `read` returns on any rank.
+    pub fn verify_by(&self, read: impl FnOnce(Range<u64>) -> Result<u64>) -> Result<FileSum> {
         let meant = self.meant()?;
-        let range = aligned_block(meant.bytes, self.comm.size(), self.comm.rank(), BLOCK_BYTES);
-        let bytes = range.end - range.start;
-        let mine = self.comm.agree(self.read_checksum(range.start, bytes))?;
-        let (sums, lengths) = (self.comm.all_gather(mine), self.comm.all_gather(bytes));
-        let found = sums
-            .iter()
-            .zip(&lengths)
-            .fold(crc::checksum(&[]), |whole, (&sum, &bytes)| crc::combine(whole, sum, bytes));
+        let size = self.comm.size();
+        let block = |rank| aligned_block(meant.bytes, size, rank, BLOCK_BYTES);
+        // Not one's own bytes, should the file be cut like this.
+        let mine = self.comm.agree(read(block((self.comm.rank() + 1) % size)))?;
+        let sums = self.comm.all_gather(mine);
+        let found = (0..size).fold(crc::checksum(&[]), |whole, rank| {
+            let (range, reader) = (block(rank), (rank + size - 1) % size);
+            crc::combine(whole, sums[to_usize(reader)], range.end - range.start)
+        });
         let length = self.comm.agree(self.file_bytes())?;
         if found == meant.crc64 && length == meant.bytes {
             let path = self.target.display().to_string();
@@ -260,8 +288,33 @@ impl<'a> PartFile<'a> {
         self.meter.filing(publish).map_err(|cause| self.error("publish", &cause))
     }
 
+    /// The error of reading back.
+    pub fn read_error(&self, cause: &std::io::Error) -> Error {
+        self.error("read back", cause)
+    }
+
     fn error(&self, action: impl std::fmt::Display, cause: &std::io::Error) -> Error {
         Error::io(action, &self.target, cause)
+    }
+}
+
+/// Writes ranges of a part file from any thread.
+#[derive(Clone, Copy)]
+pub struct Writer<'a> {
+    file: &'a File,
+    target: &'a Path,
+}
+
+impl Writer<'_> {
+    /// Writes `data` at `offset`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write_at(&self, offset: u64, data: &[u8]) -> Result<Extent> {
+        self.file.write_all_at(data, offset).map_err(|cause| {
+            Error::io(format!("write {} bytes at {offset} of", data.len()), self.target, &cause)
+        })?;
+        Ok(Extent::of(offset, data))
     }
 }
 
@@ -297,7 +350,7 @@ fn discard(part: &Path) {
 
 /// What keeps two runs from sharing a part file: Slurm's job id, which a requeued job keeps, and
 /// root's process and start time, which it does not.
-fn job_id() -> String {
+pub(super) fn job_id() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let moment = now.map_or(0, |since| since.subsec_micros());
     let job = std::env::var("SLURM_JOB_ID").map_or_else(|_| String::new(), |id| format!("{id}-"));
@@ -305,7 +358,7 @@ fn job_id() -> String {
 }
 
 /// `.<name>.<job id>.part` beside the target.
-fn part_path(target: &Path, job: &str) -> PathBuf {
+pub(super) fn part_path(target: &Path, job: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(target.file_name().expect("checked before"));
     name.push(format!(".{job}.part"));
@@ -327,7 +380,7 @@ fn create_exclusive(part: &Path) -> Result<File> {
 
 /// Renames, but fails when somebody made the target meanwhile. NFS does not know that kind of
 /// rename; there a hard link does the same.
-fn rename_to_new(part: &Path, target: &Path) -> std::io::Result<()> {
+pub(super) fn rename_to_new(part: &Path, target: &Path) -> std::io::Result<()> {
     use nix::errno::Errno;
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
     match renameat2(AT_FDCWD, part, AT_FDCWD, target, RenameFlags::RENAME_NOREPLACE) {
@@ -341,9 +394,14 @@ fn rename_to_new(part: &Path, target: &Path) -> std::io::Result<()> {
 
 /// Opens what root has just made; a network file system may show it a moment later.
 fn open_patiently(part: &Path) -> Result<File> {
+    open_patiently_as(OpenOptions::new().read(true).write(true), part)
+}
+
+/// The same with other options.
+pub(super) fn open_patiently_as(options: &OpenOptions, part: &Path) -> Result<File> {
     let mut tries = 0;
     loop {
-        match OpenOptions::new().read(true).write(true).open(part) {
+        match options.open(part) {
             Ok(file) => return Ok(file),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound && tries < 50 => {
                 tries += 1;
@@ -388,7 +446,7 @@ fn parse_extents(words: &[u8]) -> Vec<Extent> {
 }
 
 /// The process's file mode mask, which can only be read by setting it.
-fn umask() -> u32 {
+pub(super) fn umask() -> u32 {
     use nix::sys::stat::{Mode, umask};
     let mask = umask(Mode::empty());
     umask(mask);

@@ -1,0 +1,340 @@
+//! The counts of all ranks become one sorted sequence, cut into equal bytes.
+//!
+//! Three ways to add up: a table that all ranks get (small ranges of values), a table of which each
+//! rank gets one slab (large dense ranges: a reduce-scatter), and values with counts that travel to
+//! the rank of their range (sparse values; the ranges are cut by regular sampling, so that no rank
+//! gets many more distinct values than another: Shi & Schaeffer, J. Parallel Distrib. Comput. 14
+//! (1992)). After the latter two, each slab's entries travel once more, to the ranks whose bytes of
+//! the output they make: a value that is 99 % of the data is then written by 99 % of the ranks.
+
+use std::ops::Range;
+
+use super::emit::{Entry, Form, Slab, part, total_bytes};
+use super::histogram::{Counts, Limits};
+use super::spec::Combine;
+use super::stats::Summary;
+use crate::comm::{Comm, Op};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::num::{to_u64, to_usize};
+use crate::partition::{aligned_block, block, displacements};
+
+/// Tables up to this many values are given to all ranks: 8 MiB.
+const WHOLE_MAX: u64 = 1 << 20;
+
+/// Samples per rank for the cuts of an exchange, on average.
+const SAMPLES: u64 = 64;
+
+/// Output is cut at multiples of this, the block size of common file systems.
+const BLOCK_BYTES: u64 = 4096;
+
+/// What all ranks together have.
+pub struct Combined {
+    /// How it was combined.
+    pub method: Combine,
+    /// What makes this rank's bytes of the output.
+    pub slab: Slab,
+    /// This rank's bytes of the output.
+    pub bytes: Range<u64>,
+    /// Bytes of the output.
+    pub total_bytes: u64,
+    /// This rank's share of the values; the ranks' shares follow each other in value.
+    pub share: Vec<Entry>,
+    /// Over all values.
+    pub summary: Summary,
+    /// The least bytes that had to change ranks.
+    pub moved_bytes: u64,
+}
+
+/// Collective. Combines the ranks' counts; `memory_bytes` is what a rank may use for it.
+///
+/// # Errors
+/// When a wished way does not fit the memory, or the output would exceed 2^63 bytes.
+pub fn combine(
+    context: &Context,
+    counts: &Counts,
+    wish: Combine,
+    form: Form,
+    memory_bytes: u64,
+) -> Result<Combined> {
+    let comm = &context.comm;
+    let Some(range) = common_range(comm, counts) else {
+        return Ok(empty(wish));
+    };
+    let method = choose(comm, counts, wish, range, memory_bytes)?;
+    let mut moved = 0;
+    let (share, all) = match method {
+        Combine::AllReduce | Combine::Auto => {
+            let all = all_reduce(comm, counts, range);
+            moved += 8 * to_u64(all.len()) * u64::from(comm.size() > 1);
+            let mine = block(to_u64(all.len()), comm.size(), comm.rank());
+            (all[to_usize(mine.start)..to_usize(mine.end)].to_vec(), Some(all))
+        }
+        Combine::ReduceScatter => (reduce_scatter(comm, counts, range, &mut moved), None),
+        Combine::Exchange => (exchange(comm, counts, &mut moved), None),
+    };
+    let summary = summary_of_all(comm, &share)?;
+    let (slab, bytes, total_bytes) = cut(comm, form, &share, all, &mut moved)?;
+    let moved_bytes = moved;
+    Ok(Combined { method, slab, bytes, total_bytes, share, summary, moved_bytes })
+}
+
+fn empty(wish: Combine) -> Combined {
+    Combined {
+        method: wish,
+        slab: Slab { start: 0, entries: Vec::new() },
+        bytes: 0..0,
+        total_bytes: 0,
+        share: Vec::new(),
+        summary: Summary::default(),
+        moved_bytes: 0,
+    }
+}
+
+/// An order-preserving image of a value.
+fn ordered(value: i64) -> u64 {
+    value.cast_unsigned() ^ (1 << 63)
+}
+
+fn value_of(ordered: u64) -> i64 {
+    (ordered ^ (1 << 63)).cast_signed()
+}
+
+/// Collective. The least and the greatest value of all ranks.
+fn common_range(comm: &Comm, counts: &Counts) -> Option<Limits> {
+    let mut least = [counts.min().map_or(u64::MAX, ordered)];
+    let mut most = [counts.max().map_or(0, ordered)];
+    let mut any = [u64::from(counts.min().is_some())];
+    comm.all_reduce(Op::Min, &mut least);
+    comm.all_reduce(Op::Max, &mut most);
+    comm.all_reduce(Op::Max, &mut any);
+    (any[0] == 1).then(|| Limits { min: value_of(least[0]), max: value_of(most[0]) })
+}
+
+/// Collective. The way to combine; the same on all ranks.
+fn choose(
+    comm: &Comm,
+    counts: &Counts,
+    wish: Combine,
+    range: Limits,
+    memory_bytes: u64,
+) -> Result<Combine> {
+    let slots = u64::try_from(range.slots()).unwrap_or(u64::MAX);
+    let mut distinct = [counts.distinct()];
+    comm.all_reduce(Op::Max, &mut distinct);
+    let mut room = [memory_bytes];
+    comm.all_reduce(Op::Min, &mut room);
+    let table = slots.saturating_mul(16);
+    let refuse = |how: &str| {
+        Err(Error::usage(format!(
+            "--combine {how}: values from {} to {} need {} MiB a rank, --memory allows {} MiB; use \
+             --combine exchange",
+            range.min,
+            range.max,
+            table >> 20,
+            room[0] >> 20
+        )))
+    };
+    match wish {
+        Combine::AllReduce if table > room[0] => refuse("all-reduce"),
+        Combine::ReduceScatter if table > room[0] => refuse("reduce-scatter"),
+        Combine::Auto if slots <= WHOLE_MAX => Ok(Combine::AllReduce),
+        // A table of 8 bytes a value travels in less than entries of 16 bytes.
+        Combine::Auto if table <= room[0] && slots <= distinct[0].saturating_mul(2) => {
+            Ok(Combine::ReduceScatter)
+        }
+        Combine::Auto => Ok(Combine::Exchange),
+        wish => Ok(wish),
+    }
+}
+
+fn slot(range: Limits, value: i64) -> usize {
+    to_usize(ordered(value) - ordered(range.min))
+}
+
+fn entries_of(table: &[u64], first: i64) -> Vec<Entry> {
+    (ordered(first)..)
+        .zip(table)
+        .filter(|(_, count)| **count > 0)
+        .map(|(value, &count)| Entry { value: value_of(value), count })
+        .collect()
+}
+
+fn all_reduce(comm: &Comm, counts: &Counts, range: Limits) -> Vec<Entry> {
+    let slots = u64::try_from(range.slots()).expect("it fits the memory");
+    let mut table = vec![0_u64; to_usize(slots)];
+    for (value, count) in counts.iter() {
+        table[slot(range, value)] += count;
+    }
+    comm.all_reduce(Op::Sum, &mut table);
+    entries_of(&table, range.min)
+}
+
+fn reduce_scatter(comm: &Comm, counts: &Counts, range: Limits, moved: &mut u64) -> Vec<Entry> {
+    let slots = u64::try_from(range.slots()).expect("it fits the memory");
+    let mut table = vec![0_u64; to_usize(slots)];
+    for (value, count) in counts.iter() {
+        table[slot(range, value)] += count;
+    }
+    let slab = |rank| block(slots, comm.size(), rank);
+    let send_counts: Vec<u64> =
+        (0..comm.size()).map(|rank| 8 * (slab(rank).end - slab(rank).start)).collect();
+    let mine = slab(comm.rank());
+    *moved += 8 * (slots - (mine.end - mine.start));
+    let received = comm.exchange(bytemuck::cast_slice(&table), &send_counts);
+    drop(table);
+    let mut sums = vec![0_u64; to_usize(mine.end - mine.start)];
+    if !sums.is_empty() {
+        for part in received.bytes.chunks_exact(8 * sums.len()) {
+            for (sum, bytes) in sums.iter_mut().zip(part.as_chunks::<8>().0) {
+                *sum += u64::from_ne_bytes(*bytes);
+            }
+        }
+    }
+    entries_of(&sums, value_of(ordered(range.min) + mine.start))
+}
+
+/// Collective. Values travel to the rank of their range.
+fn exchange(comm: &Comm, counts: &Counts, moved: &mut u64) -> Vec<Entry> {
+    let entries: Vec<Entry> = counts.entries().collect();
+    if comm.size() == 1 {
+        return entries;
+    }
+    let splitters = splitters(comm, &entries);
+    let cuts: Vec<usize> = splitters
+        .iter()
+        .map(|&splitter| entries.partition_point(|entry| ordered(entry.value) < splitter))
+        .collect();
+    let starts = [0].into_iter().chain(cuts.iter().copied());
+    let ends = cuts.iter().copied().chain([entries.len()]);
+    let send_counts: Vec<u64> =
+        starts.zip(ends).map(|(start, end)| 16 * to_u64(end - start)).collect();
+    *moved += send_counts.iter().sum::<u64>() - send_counts[to_usize(comm.rank())];
+    let bytes = encode(&entries);
+    drop(entries);
+    let received = comm.exchange(&bytes, &send_counts);
+    drop(bytes);
+    let mut all = decode(&received.bytes);
+    // Sorted runs one after the other: the standard sort finds and merges them.
+    all.sort_by_key(|entry| entry.value);
+    all.dedup_by(|next, kept| {
+        let same = next.value == kept.value;
+        if same {
+            kept.count += next.count;
+        }
+        same
+    });
+    all
+}
+
+/// Collective. Where the ranks' ranges begin, from samples at equal distances in each rank's values.
+fn splitters(comm: &Comm, entries: &[Entry]) -> Vec<u64> {
+    let mine = to_u64(entries.len());
+    let mut all = [mine];
+    comm.all_reduce(Op::Sum, &mut all);
+    // So many samples of each rank that all stand for equally many values.
+    let wanted = (SAMPLES * comm.size()).min(all[0]).max(1);
+    let every = all[0].div_ceil(wanted).max(1);
+    let samples: Vec<u64> = (every / 2..mine)
+        .step_by(to_usize(every))
+        .map(|at| ordered(entries[to_usize(at)].value))
+        .collect();
+    let parts = comm.all_gather_bytes(bytemuck::cast_slice(&samples));
+    let mut sorted: Vec<u64> = parts
+        .iter()
+        .flat_map(|part| part.as_chunks::<8>().0.iter().map(|bytes| u64::from_ne_bytes(*bytes)))
+        .collect();
+    sorted.sort_unstable();
+    let count = to_u64(sorted.len());
+    (1..comm.size())
+        .map(|rank| {
+            let at = to_usize(block(count, comm.size(), rank).start);
+            sorted.get(at).copied().unwrap_or(u64::MAX)
+        })
+        .collect()
+}
+
+/// Collective. What all shares together are.
+fn summary_of_all(comm: &Comm, share: &[Entry]) -> Result<Summary> {
+    let mine = serde_json::to_vec(&Summary::of(share.iter().copied())).expect("plain numbers");
+    let parts = comm.gather_bytes(&mine);
+    comm.decide(|| {
+        let parts = parts.iter().map(|part| serde_json::from_slice::<Summary>(part));
+        let all = parts.collect::<std::result::Result<Vec<_>, _>>();
+        let all = all.map_err(|cause| Error::internal(format!("a summary: {cause}")))?;
+        Ok(all.into_iter().fold(Summary::default(), Summary::combine))
+    })
+}
+
+/// Collective. Cuts the output into equal bytes and brings each rank the entries of its own.
+fn cut(
+    comm: &Comm,
+    form: Form,
+    share: &[Entry],
+    all: Option<Vec<Entry>>,
+    moved: &mut u64,
+) -> Result<(Slab, Range<u64>, u64)> {
+    let too_long = || Error::usage("the sorted file would exceed 2^63 bytes; sort a part of it");
+    let mine = comm.agree(total_bytes(form, share.iter().copied()).ok_or_else(too_long))?;
+    let sizes = comm.all_gather(mine);
+    let total = sizes.iter().try_fold(0_u64, |sum, &size| sum.checked_add(size));
+    let total = total.filter(|total| *total <= 1 << 63).ok_or_else(too_long)?;
+    let range_of = |rank| aligned_block(total, comm.size(), rank, BLOCK_BYTES);
+    let bytes = range_of(comm.rank());
+    if let Some(entries) = all {
+        let slab = Slab { start: 0, entries };
+        return Ok((part(form, &slab, bytes.clone()), bytes, total));
+    }
+    let start = displacements(&sizes)[to_usize(comm.rank())];
+    let slab = Slab { start, entries: share.to_vec() };
+    let mut send = Vec::new();
+    let send_counts: Vec<u64> = (0..comm.size())
+        .map(|rank| {
+            let before = send.len();
+            let range = range_of(rank);
+            let (from, to) = (range.start.max(start), range.end.min(start + mine));
+            if from < to {
+                let part = part(form, &slab, from..to);
+                send.extend(part.start.to_ne_bytes());
+                send.extend(to_u64(part.entries.len()).to_ne_bytes());
+                send.extend(encode(&part.entries));
+            }
+            to_u64(send.len() - before)
+        })
+        .collect();
+    *moved += send_counts.iter().sum::<u64>() - send_counts[to_usize(comm.rank())];
+    drop(slab);
+    let received = comm.exchange(&send, &send_counts);
+    let mut slab = Slab { start: bytes.start, entries: Vec::new() };
+    for part in received.into_parts() {
+        let Some((head, entries)) = part.split_at_checked(16) else { continue };
+        if slab.entries.is_empty() {
+            slab.start = u64::from_ne_bytes(head[..8].try_into().expect("eight bytes"));
+        }
+        slab.entries.extend(decode(entries));
+    }
+    Ok((slab, bytes, total))
+}
+
+fn encode(entries: &[Entry]) -> Vec<u8> {
+    entries
+        .iter()
+        .flat_map(|entry| {
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&entry.value.to_ne_bytes());
+            bytes[8..].copy_from_slice(&entry.count.to_ne_bytes());
+            bytes
+        })
+        .collect()
+}
+
+fn decode(bytes: &[u8]) -> Vec<Entry> {
+    let (pairs, _) = bytes.as_chunks::<16>();
+    pairs
+        .iter()
+        .map(|pair| Entry {
+            value: i64::from_ne_bytes(pair[..8].try_into().expect("eight bytes")),
+            count: u64::from_ne_bytes(pair[8..].try_into().expect("eight bytes")),
+        })
+        .collect()
+}

@@ -1,0 +1,267 @@
+//! The way of every job: resolve on root, share, check, run, report.
+//!
+//! Root resolves the parameters (deck, environment, flags) and shares the result, so that ranks
+//! cannot differ. What flags alone decide is checked before MPI starts.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::tell::{AGREED, on_one_rank, report, say, say_on_root};
+use crate::cli::Common;
+use crate::comm::launcher::{self, Launch as Launched};
+use crate::comm::{Comm, Op};
+use crate::context::Context;
+use crate::deck::{self, Layer, Merged, Source};
+use crate::error::{Error, Result};
+use crate::fault::Fault;
+use crate::job::{Request, Run};
+use crate::measure::progress::Progress;
+use crate::measure::record::{Findings, Identity, SCHEMA, now};
+use crate::measure::{Meter, Phase};
+use crate::num::{to_u64, to_usize};
+use crate::store::target;
+use crate::threads::{self, Threads};
+
+/// The keys of a job's decks.
+pub(super) struct Keys {
+    /// The built-in deck, whose keys are all known ones but the optional.
+    pub defaults: &'static str,
+    /// Keys without a default, those of every job aside.
+    pub optional: &'static [&'static str],
+    /// Keys whose values are text whatever they look like, those of every job aside.
+    pub texts: &'static [&'static str],
+    /// Groups of keys that exclude each other.
+    pub exclusive: &'static [Exclusive],
+}
+
+/// Two sets of keys of which one layer may set only one.
+pub(super) type Exclusive = (&'static [&'static str], &'static [&'static str]);
+
+/// Keys of every job.
+const COMMON: [&str; 4] = ["record", "threads", "force", "quiet"];
+
+/// A file that a run writes or reads, with the flag or key that named it.
+pub(super) type Named = (String, PathBuf);
+
+/// How many ranks and threads a dry run reckons with.
+pub(super) struct Size {
+    pub ranks: u64,
+    pub local_ranks: u64,
+    pub threads: u64,
+}
+
+/// What is a job's own on the way from words to a run.
+pub(super) trait Launch {
+    /// The checked parameters.
+    type Spec: Serialize + DeserializeOwned;
+    /// The name in decks and records.
+    const NAME: &'static str;
+    /// Its keys.
+    const KEYS: Keys;
+
+    /// Checks a merged deck.
+    fn spec(merged: &Merged) -> Result<Self::Spec>;
+    /// The main output, after which the record is named.
+    fn output(spec: &Self::Spec) -> PathBuf;
+    /// The files that will be written.
+    fn outputs(spec: &Self::Spec, merged: &Merged) -> Vec<Named>;
+    /// What root can check before anything is started, those files aside.
+    fn check(_spec: &Self::Spec, _merged: &Merged, _force: bool) -> Result<()> {
+        Ok(())
+    }
+    /// Lines of a dry run: memory, bytes, whether they fit.
+    fn describe(spec: &Self::Spec, size: &Size) -> Result<Vec<String>>;
+    /// The seed that the record names.
+    fn seed(_spec: &Self::Spec) -> u64 {
+        0
+    }
+    /// Collective. What can only be checked on the ranks.
+    fn fits(_spec: &Self::Spec, _context: &Context) -> Result<()> {
+        Ok(())
+    }
+    /// Collective. Runs the job.
+    fn run(request: &Request<Self::Spec>, context: &Context, run: &Run) -> Result<Findings>;
+    /// What the user wants to know, beside files and time.
+    fn lines(spec: &Self::Spec, context: &Context, findings: &Findings) -> Vec<String>;
+}
+
+/// How a run is carried out; the same on all ranks.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Settings {
+    pub record: Option<PathBuf>,
+    pub threads: Option<usize>,
+    #[serde(default)]
+    pub force: bool,
+    #[serde(default)]
+    pub quiet: bool,
+}
+
+/// Collective, unless it is a dry run. A job from its flags to its last line.
+pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) -> Result<()> {
+    let launch = launcher::detect_from_environment()?;
+    let deck_file = common.deck.as_deref();
+    if common.how.dry_run {
+        return on_one_rank(|| dry_run::<L>(flags, deck_file, launch));
+    }
+    if deck_file.is_none() {
+        resolve::<L>(flags, None)?;
+    }
+    let comm = Comm::start()?;
+    let decided = comm.decide(|| {
+        let (spec, settings, merged) = resolve::<L>(flags, deck_file)?;
+        check_targets::<L>(&spec, &settings, deck_file, &merged)?;
+        Ok((spec, settings))
+    });
+    // From here on every error is agreed.
+    AGREED.store(true, Ordering::SeqCst);
+    let (spec, settings) = decided?;
+    let run = Run {
+        output: Some(L::output(&spec)),
+        record: settings.record.clone(),
+        identity: identity(L::NAME, &spec, L::seed(&spec)),
+    };
+    let request = Request { spec, force: settings.force };
+    let context = context(L::NAME, comm, meter, &settings)?;
+    L::fits(&request.spec, &context)?;
+    let findings = L::run(&request, &context, &run)?;
+    let mut lines = report(&context, &run, &findings);
+    lines.extend(L::lines(&request.spec, &context, &findings));
+    say_on_root(&context, &lines)
+}
+
+pub(super) fn read_deck(file: &Path) -> Result<deck::Deck> {
+    let text = std::fs::read_to_string(file).map_err(|cause| {
+        Error::usage(format!("cannot read the deck {}: {cause}; check the path", file.display()))
+    })?;
+    deck::parse(&text, &file.display().to_string())
+}
+
+/// Parameters from all sources.
+fn resolve<L: Launch>(
+    flags: &Layer,
+    deck_file: Option<&Path>,
+) -> Result<(L::Spec, Settings, Merged)> {
+    let keys = L::KEYS;
+    let defaults = Layer { source: Source::Default, ..deck::parse(keys.defaults, "")?.layer };
+    let optional = keys.optional.iter().chain(&COMMON).map(ToString::to_string);
+    let known: Vec<String> = defaults.values.keys().cloned().chain(optional).collect();
+    let mut layers = vec![defaults];
+    if let Some(file) = deck_file {
+        let deck = read_deck(file)?;
+        if let Some(job) = deck.job.filter(|job| job != L::NAME) {
+            return Err(Error::usage(format!(
+                "{} is a deck for the job {job}; start it with dcomp run",
+                file.display()
+            )));
+        }
+        layers.push(deck.layer);
+    }
+    let texts: Vec<&str> = keys.texts.iter().copied().chain(["record"]).collect();
+    layers.push(deck::environment(&known, &texts, |name| std::env::var(name).ok()));
+    layers.push(flags.clone());
+    let merged = deck::merge(&layers, &known, keys.exclusive)?;
+    let spec = L::spec(&merged)?;
+    let settings: Settings = merged.read()?;
+    if let Some(threads) = settings.threads.filter(|threads| !(1..=1024).contains(threads)) {
+        let name = merged.name("threads");
+        return Err(Error::usage(format!("{name}: {threads}; give 1 or more, at most 1024")));
+    }
+    Ok((spec, settings, merged))
+}
+
+/// All files can be made, and no two are one.
+fn check_targets<L: Launch>(
+    spec: &L::Spec,
+    settings: &Settings,
+    deck: Option<&Path>,
+    merged: &Merged,
+) -> Result<()> {
+    let mut files = L::outputs(spec, merged);
+    for (named, path) in &files {
+        target::check(path, named, settings.force)?;
+    }
+    let record = check_record(settings, &merged.name("record"), &L::output(spec))?;
+    files.push((format!("the record ({})", merged.name("record")), record));
+    files.extend(deck.map(|path| ("the deck".into(), path.to_path_buf())));
+    all_apart(&files)?;
+    L::check(spec, merged, settings.force)
+}
+
+/// No file that is written is another one that is written or read.
+pub(super) fn all_apart(files: &[Named]) -> Result<()> {
+    for (at, (name, path)) in files.iter().enumerate() {
+        let twin = files[at + 1..].iter().find(|(_, other)| target::same(path, other));
+        if let Some((other_name, _)) = twin {
+            return Err(Error::usage(format!(
+                "{name} and {other_name} are one file, {}; give another name",
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Where the record will go. An older record beside the output is replaced; anything else that is
+/// there needs `--force`.
+pub(super) fn check_record(settings: &Settings, named: &str, output: &Path) -> Result<PathBuf> {
+    if let Some(record) = &settings.record {
+        target::check(record, named, settings.force)?;
+        return Ok(record.clone());
+    }
+    let record = target::record_of(output);
+    let text = std::fs::read(&record).unwrap_or_default();
+    let older: Value = serde_json::from_slice(&text).unwrap_or_default();
+    target::check(&record, "the record", settings.force || older["schema"] == SCHEMA)?;
+    Ok(record)
+}
+
+fn dry_run<L: Launch>(flags: &Layer, deck_file: Option<&Path>, launch: Launched) -> Result<()> {
+    let (spec, settings, merged) = resolve::<L>(flags, deck_file)?;
+    let ranks = match launch {
+        Launched::Alone => 1,
+        Launched::Mpi { size, .. } => size.unwrap_or(1),
+    };
+    let threads = to_u64(settings.threads.unwrap_or_else(threads::default_count));
+    let mut lines = merged.describe();
+    let size = Size { ranks, local_ranks: launcher::local_size(ranks), threads };
+    lines.extend(L::describe(&spec, &size)?);
+    say(&lines)?;
+    check_targets::<L>(&spec, &settings, deck_file, &merged)
+}
+
+pub(super) fn identity(job: &'static str, spec: &impl Serialize, seed: u64) -> Identity {
+    Identity {
+        job,
+        spec: serde_json::to_value(spec).unwrap_or(Value::Null),
+        seed,
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        started: now(),
+    }
+}
+
+/// Collective. The surroundings of a run. All ranks get as many threads as the one with the fewest:
+/// a plan counts on equal workers.
+pub(super) fn context(
+    job: &'static str,
+    comm: Comm,
+    meter: Meter,
+    settings: &Settings,
+) -> Result<Context> {
+    let speaks = comm.is_root() && !settings.quiet;
+    let mut count = [to_u64(settings.threads.unwrap_or_else(threads::default_count))];
+    comm.all_reduce(Op::Min, &mut count);
+    let threads = comm.agree(Threads::new(to_usize(count[0])))?;
+    let context = Context {
+        threads,
+        progress: Progress::new(job, speaks),
+        fault: Fault::for_rank(comm.rank()),
+        comm,
+        meter,
+    };
+    context.meter.charge(Phase::Setup, context.meter.elapsed_s());
+    Ok(context)
+}

@@ -1,0 +1,67 @@
+//! `dcomp mandelbrot` on its way to a run.
+
+use std::path::PathBuf;
+
+use super::launch::{Keys, Launch, Named, Size};
+use crate::context::Context;
+use crate::deck::Merged;
+use crate::error::Result;
+use crate::job::{self, Job, Request, Run};
+use crate::mandelbrot::spec::{self, Spec};
+use crate::mandelbrot::{Render, estimate, fits};
+use crate::measure::Phase;
+use crate::measure::record::Findings;
+use crate::num::to_f64;
+
+pub(super) struct Mandelbrot;
+
+impl Launch for Mandelbrot {
+    type Spec = Spec;
+    const NAME: &'static str = Render::NAME;
+    const KEYS: Keys = Keys {
+        defaults: spec::DEFAULTS,
+        optional: &spec::OPTIONAL_KEYS,
+        texts: &spec::TEXT_KEYS,
+        exclusive: &[spec::VIEW_KEYS],
+    };
+
+    fn spec(merged: &Merged) -> Result<Spec> {
+        Spec::from_deck(merged)
+    }
+
+    fn output(spec: &Spec) -> PathBuf {
+        spec.output.clone()
+    }
+
+    fn outputs(spec: &Spec, merged: &Merged) -> Vec<Named> {
+        let hdf5 = spec.hdf5.iter().map(|path| (merged.name("hdf5"), path.clone()));
+        [(merged.name("output"), spec.output.clone())].into_iter().chain(hdf5).collect()
+    }
+
+    fn describe(spec: &Spec, size: &Size) -> Result<Vec<String>> {
+        Ok(estimate::describe(spec, size.ranks, size.local_ranks, size.threads))
+    }
+
+    fn seed(spec: &Spec) -> u64 {
+        spec.seed
+    }
+
+    fn fits(spec: &Spec, context: &Context) -> Result<()> {
+        context.comm.agree(spec.kernel_available())?;
+        fits(spec, context)
+    }
+
+    fn run(request: &Request<Spec>, context: &Context, run: &Run) -> Result<Findings> {
+        job::run::<Render<'_>>(request, context, run)
+    }
+
+    fn lines(_spec: &Spec, context: &Context, findings: &Findings) -> Vec<String> {
+        let iterations = findings.result["iterations_total"].as_u64().unwrap_or(0);
+        let compute_s = context.meter.phase_s(Phase::Compute);
+        vec![format!(
+            "iterations {iterations}, interior pixels {}, {:.2} Giter/s in compute",
+            findings.result["interior_pixels"],
+            to_f64(iterations) / 1e9 / compute_s.max(1e-9),
+        )]
+    }
+}

@@ -1,0 +1,107 @@
+//! The part directory: many files that get their name together.
+//!
+//! As a part file (`part.rs`): made beside the target under another name, filled by all ranks, renamed
+//! at the end, removed when anything fails. Its files are not synced one by one, which would cost more
+//! than all else: generated data can be generated again.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::cleanup;
+use super::part::{job_id, open_patiently_as, part_path, rename_to_new, umask};
+use super::target::directory;
+use crate::comm::Comm;
+use crate::error::{Error, Result};
+
+/// A directory that is being filled by all ranks.
+pub struct PartDir<'a> {
+    comm: &'a Comm,
+    target: PathBuf,
+    part: PathBuf,
+    directory: File,
+    published: bool,
+}
+
+impl<'a> PartDir<'a> {
+    /// Collective. Root makes the directory, every rank opens it.
+    ///
+    /// # Errors
+    /// When root cannot make or any rank cannot open it.
+    pub fn create(comm: &'a Comm, target: &Path) -> Result<Self> {
+        let part = part_path(target, &comm.decide(|| Ok(job_id()))?);
+        let new_directory = || {
+            DirBuilder::new()
+                .mode(0o700)
+                .create(&part)
+                .map_err(|cause| Error::io("create", &part, &cause))
+        };
+        let made = if comm.is_root() { new_directory() } else { Ok(()) };
+        if comm.is_root() && made.is_ok() {
+            cleanup::watch(&part);
+        }
+        comm.agree(made)?;
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits());
+        let opened = open_patiently_as(&options, &part);
+        cleanup::watch(&part);
+        let directory = comm.agree(opened).inspect_err(|_| {
+            if comm.is_root() {
+                cleanup::remove(&part);
+            }
+        })?;
+        Ok(Self { comm, target: target.to_path_buf(), part, directory, published: false })
+    }
+
+    /// For opening files in it.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    /// Makes a file with these bytes. Local, from any thread.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn write(directory: BorrowedFd<'_>, target: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+        use std::io::Write;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let write = || -> std::io::Result<()> {
+            let mode = Mode::from_bits_truncate(0o666);
+            File::from(openat(directory, name, flags, mode)?).write_all(bytes)
+        };
+        write().map_err(|cause| Error::io("write", &target.join(name), &cause))
+    }
+
+    /// Collective. Gives the directory its name.
+    ///
+    /// # Errors
+    /// When root cannot rename it.
+    pub fn publish(mut self) -> Result<()> {
+        let rename = || -> std::io::Result<()> {
+            let parent = File::open(directory(&self.target))?;
+            let mode = std::fs::Permissions::from_mode(0o777 & !umask());
+            self.directory.set_permissions(mode)?;
+            rename_to_new(&self.part, &self.target)?;
+            parent.sync_all()
+        };
+        let renamed = if self.comm.is_root() { rename() } else { Ok(()) };
+        self.comm.agree(renamed.map_err(|cause| Error::io("publish", &self.target, &cause)))?;
+        cleanup::forget(&self.part);
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for PartDir<'_> {
+    fn drop(&mut self) {
+        if !self.published && self.comm.is_root() {
+            cleanup::remove(&self.part);
+        }
+        cleanup::forget(&self.part);
+    }
+}

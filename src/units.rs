@@ -1,0 +1,82 @@
+//! Sizes as people write and read them. Pure.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+/// Bytes for eyes.
+pub fn size(bytes: u64) -> String {
+    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    match units.into_iter().find(|(_, shift)| bytes >> shift > 9) {
+        Some((unit, shift)) => format!("{} {unit}", bytes >> shift),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// Whether `needed` bytes fit what is `available` at a `place`, as the end of a line.
+pub fn verdict(needed: u64, available: Option<u64>, place: &str) -> String {
+    match available {
+        Some(available) if needed <= available => format!(", fits: {} {place}", size(available)),
+        Some(available) => format!(", DOES NOT FIT: {} {place}", size(available)),
+        None => String::new(),
+    }
+}
+
+/// Bytes from `4096`, `512K`, `64M`, `4G` or `1T`, in powers of 1024; an ending `B` or `iB` is allowed.
+///
+/// # Errors
+/// A sentence, when the text is not a size or exceeds 2^63 bytes.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let trimmed = text.trim();
+    let digits = trimmed.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match trimmed[digits.len()..].to_ascii_uppercase().as_str() {
+        "" | "B" => 0,
+        "K" | "KB" | "KIB" => 10,
+        "M" | "MB" | "MIB" => 20,
+        "G" | "GB" | "GIB" => 30,
+        "T" | "TB" | "TIB" => 40,
+        _ => return Err(format!("`{text}` is not a size; write 4096, 512K, 64M or 4G")),
+    };
+    let number: u64 = digits
+        .trim_end()
+        .parse()
+        .map_err(|_| format!("`{text}` is not a size; write 4096, 512K, 64M or 4G"))?;
+    let bytes = number.checked_mul(1 << shift).filter(|bytes| *bytes <= 1 << 63);
+    bytes.ok_or_else(|| format!("`{text}` is more than 2^63 bytes"))
+}
+
+/// A size in a deck: a number of bytes, or text as [`parse_size`] reads it.
+///
+/// # Errors
+/// As [`parse_size`].
+pub fn deserialize_size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a size, as \"512M\" or a number of bytes")]
+    enum Given {
+        Bytes(u64),
+        Text(String),
+    }
+    match Option::<Given>::deserialize(from)? {
+        None => Ok(None),
+        Some(Given::Bytes(bytes)) => Ok(Some(bytes)),
+        Some(Given::Text(text)) => parse_size(&text).map(Some).map_err(D::Error::custom),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (text, bytes) in
+            [("0", 0), ("4096", 4096), ("512K", 512 << 10), ("64M", 64 << 20), ("4 GiB", 4 << 30)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "K", "1.5G", "-1", "12X", "99999999T", "1e9"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+        assert_eq!(size(10 << 30), "10 GiB");
+        assert_eq!(verdict(5, Some(4), "free"), ", DOES NOT FIT: 4 B free");
+    }
+}
