@@ -178,9 +178,9 @@ fn record(
         "outputs": findings.outputs,
         "program": {
             "version": env!("CARGO_PKG_VERSION"),
-            "git": env!("DCOMP_GIT"),
-            "dirty": env!("DCOMP_DIRTY") == "true",
-            "rustc": env!("DCOMP_RUSTC"),
+            "git": env!("DCOMP_BUILD_GIT"),
+            "dirty": env!("DCOMP_BUILD_DIRTY") == "true",
+            "rustc": env!("DCOMP_BUILD_RUSTC"),
         },
         "mpi": {"library": library, "standard": standard},
         "command": identity.command,
