@@ -14,7 +14,10 @@ fn main() {
     let changes = output("git", &["status", "--porcelain", "--untracked-files=no"]);
     println!("cargo::rustc-env=DCOMP_BUILD_RUSTC={version}");
     println!("cargo::rustc-env=DCOMP_BUILD_GIT={}", git.unwrap_or_else(|| "unknown".into()));
-    println!("cargo::rustc-env=DCOMP_BUILD_DIRTY={}", changes.is_some_and(|changes| !changes.is_empty()));
+    println!(
+        "cargo::rustc-env=DCOMP_BUILD_DIRTY={}",
+        changes.is_some_and(|changes| !changes.is_empty())
+    );
     // A commit moves the log of HEAD; a change of the code changes what is compiled.
     for path in [".git/logs/HEAD", "src", "jobs", "Cargo.toml", "build.rs"] {
         println!("cargo::rerun-if-changed={path}");

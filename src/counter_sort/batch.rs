@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use crate::num::{to_u64, to_usize};
+use crate::num::{floor_u64, len_f64, to_f64, to_u64, to_usize};
+use crate::partition::block;
 use crate::store::files::{Names, Trust};
 
 /// Files of one directory.
@@ -112,28 +113,19 @@ fn get<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], String> {
     take(bytes, to_usize(u64::from_le_bytes(length)))
 }
 
-/// What listing a name costs beside reading its file: some 0.3 of some 5 us on a warm disk.
-const LISTING_PER_FILE: f64 = 0.07;
-
-/// Each rank's part of a batch of `count` files. When root lists the next batch meanwhile, it reads
-/// less, so that all end together.
-pub fn parts(count: usize, ranks: u64, root_lists: bool) -> Vec<Range<usize>> {
-    let files = crate::num::len_f64(count);
-    let others = crate::num::to_f64(ranks) - 1.0;
-    let listing = if root_lists { LISTING_PER_FILE * files } else { 0.0 };
+/// Each rank's part of a batch of `count` files. Root, which lists the next batch meanwhile, reads less
+/// by what that costs it, `listing` in files read, so that all end together.
+pub fn parts(count: usize, ranks: u64, listing: f64) -> Vec<Range<usize>> {
+    let (files, others) = (len_f64(count), to_f64(ranks) - 1.0);
     // Root's x files and the listing take as long as the others' (files - x) / others.
-    let fair = (files - listing * others) / (others + 1.0);
-    let mut of_root = to_usize(crate::num::floor_u64(fair.max(0.0).round())).min(count);
-    if ranks == 1 {
-        of_root = count;
-    }
+    let fair = ((files - listing * others) / (others + 1.0)).max(0.0);
+    let of_root = if ranks == 1 { count } else { to_usize(floor_u64(fair.round())).min(count) };
     let rest = to_u64(count - of_root);
-    let mut all = Vec::from([Range { start: 0, end: of_root }]);
-    all.extend((0..ranks - 1).map(|other| {
-        let block = crate::partition::block(rest, ranks - 1, other);
+    let others = (0..ranks - 1).map(|other| {
+        let block = block(rest, ranks - 1, other);
         of_root + to_usize(block.start)..of_root + to_usize(block.end)
-    }));
-    all
+    });
+    std::iter::once(0..of_root).chain(others).collect()
 }
 
 #[cfg(test)]
@@ -181,11 +173,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ranks_share_all_files(count in 0_usize..5000, ranks in 1_u64..70, lists: bool) {
-            let parts = parts(count, ranks, lists);
+        fn ranks_share_all_files(count in 0_usize..5000, ranks in 1_u64..70, listing in 0.0..9e3) {
+            let parts = parts(count, ranks, listing);
             prop_assert_eq!(to_u64(parts.len()), ranks);
             prop_assert!(parts.iter().cloned().flatten().eq(0..count));
-            if lists && ranks > 1 {
+            if ranks > 1 {
                 prop_assert!(parts[0].len() <= parts[1].len() + 1);
             }
         }

@@ -7,6 +7,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use super::batch::{Batch, Group, parts};
 use super::grammar::Tally;
@@ -19,7 +20,7 @@ use super::spec::{Counters, Io, Spec};
 use crate::comm::Op;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::num::{to_u64, to_usize};
+use crate::num::{len_f64, to_u64, to_usize};
 use crate::partition::block;
 use crate::store::files::{Names, Trust};
 
@@ -61,6 +62,32 @@ pub fn gather(spec: &Spec, context: &Context, memory_bytes: u64) -> Result<Gathe
         links = reader.listed(spec)?;
     }
     reader.finish(spec, links)
+}
+
+/// What root's two kinds of work take, as measured on this disk.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    listing_s: f64,
+    reading_s: f64,
+}
+
+impl Pace {
+    /// Before the first file is read: five times the listing of its name, as on a warm disk.
+    fn new(listed: Duration, files: usize) -> Self {
+        let listing_s = listed.as_secs_f64() / len_f64(files.max(1));
+        Self { listing_s, reading_s: 5.0 * listing_s }
+    }
+
+    fn note(&mut self, read: Duration, files: usize) {
+        if files > 0 {
+            self.reading_s = read.as_secs_f64() / len_f64(files);
+        }
+    }
+
+    /// Listing so many names, in files read.
+    fn in_files(&self, names: usize) -> f64 {
+        len_f64(names) * self.listing_s / self.reading_s.max(1e-9)
+    }
 }
 
 struct Gather<'a> {
@@ -150,27 +177,32 @@ impl<'a> Gather<'a> {
         };
         let ranks = to_usize(comm.size());
         let mut most = (FIRST * ranks).min(BATCH_MAX);
+        let start = Instant::now();
         let mut batch = comm.agree(next_batch(&mut lister, most))?;
+        let mut pace = Pace::new(start.elapsed(), batch.len());
         loop {
             most = (2 * most).min(PER_RANK * ranks).min(BATCH_MAX);
             let more = lister.as_ref().is_some_and(|lister| !lister.is_done());
-            let (mine, last, total) = self.scatter(&batch, more)?;
-            let mut next = Ok(Batch::default());
-            read_batch(
-                &self.context.threads,
-                &self.workers,
-                &mine,
-                (self.io, self.reading),
-                || {
-                    if more {
-                        next = next_batch(&mut lister, most);
-                    }
-                },
-            );
+            let listing = if more { pace.in_files(most) } else { 0.0 };
+            let (mine, is_last, total) = self.scatter(&batch, more, listing)?;
+            let (mut next, mut listed) = (Ok(Batch::default()), Duration::ZERO);
+            let start = Instant::now();
+            let way = (self.io, self.reading);
+            read_batch(&self.context.threads, &self.workers, &mine, way, || {
+                if more {
+                    next = next_batch(&mut lister, most);
+                    listed = start.elapsed();
+                }
+            });
+            pace.note(start.elapsed() - listed, mine.len());
             self.progress(total);
             batch = comm.agree(next)?;
+            if more {
+                pace =
+                    Pace { listing_s: listed.as_secs_f64() / len_f64(batch.len().max(1)), ..pace };
+            }
             self.large()?;
-            if last {
+            if is_last {
                 break;
             }
         }
@@ -183,14 +215,15 @@ impl<'a> Gather<'a> {
     }
 
     /// Collective. This rank's part of root's batch, whether it is the last one, and its length.
-    fn scatter(&self, batch: &Batch, more: bool) -> Result<(Batch, bool, u64)> {
+    fn scatter(&self, batch: &Batch, more: bool, listing: f64) -> Result<(Batch, bool, u64)> {
         let comm = &self.context.comm;
-        let head = comm.decide(|| Ok((batch.len(), !more)))?;
-        let (count, last) = head;
+        let (count, is_last) = comm.decide(|| Ok((batch.len(), !more)))?;
         let mut bytes = Vec::new();
         let mut send_counts = vec![0; to_usize(comm.size())];
         if comm.is_root() {
-            for (range, sent) in parts(count, comm.size(), more).into_iter().zip(&mut send_counts) {
+            for (range, sent) in
+                parts(count, comm.size(), listing).into_iter().zip(&mut send_counts)
+            {
                 let before = bytes.len();
                 batch.encode(range, &mut bytes);
                 *sent = to_u64(bytes.len() - before);
@@ -198,7 +231,7 @@ impl<'a> Gather<'a> {
         }
         let received = comm.exchange(&bytes, &send_counts);
         let mine = Batch::decode(&received.bytes).map_err(Error::internal);
-        Ok((comm.agree(mine)?, last, to_u64(count)))
+        Ok((comm.agree(mine)?, is_last, to_u64(count)))
     }
 
     fn progress(&mut self, files: u64) {
