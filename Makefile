@@ -6,7 +6,7 @@ export OMPI_ALLOW_RUN_AS_ROOT = 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 export OMPI_MCA_rmaps_base_oversubscribe = 1
 
-.PHONY: run setup setup-test build test lint doc bench campaign clean
+.PHONY: run setup setup-test build test lint bench fuzz campaign clean
 
 run: build
 	mpirun -n $$(nproc) target/release/dcomp mandelbrot --force
@@ -34,6 +34,13 @@ lint: setup-test
 bench: setup
 	cargo bench --locked --bench kernels -- --quick
 	cargo bench --locked --bench ratios
+	cargo bench --locked --bench parse
+	cargo bench --locked --bench histogram
+	cargo bench --locked --bench counter_sort
+
+# Half a minute for each parser; needs cargo-fuzz, whose compiler flags stable Rust takes only like this.
+fuzz: setup
+	RUSTC_BOOTSTRAP=1 cargo fuzz run grammar -- -max_total_time=30 -max_len=400
 
 # A picture of a gigapixel on 4 ranks, its memory in its record, then the tables of rehearsed
 # balance.

@@ -185,21 +185,21 @@ impl<'a> Gather<'a> {
             let more = lister.as_ref().is_some_and(|lister| !lister.is_done());
             let listing = if more { pace.in_files(most) } else { 0.0 };
             let (mine, is_last, total) = self.scatter(&batch, more, listing)?;
-            let (mut next, mut listed) = (Ok(Batch::default()), Duration::ZERO);
+            let (mut next, mut spent) = (Ok(Batch::default()), Duration::ZERO);
             let start = Instant::now();
             let way = (self.io, self.reading);
             read_batch(&self.context.threads, &self.workers, &mine, way, || {
                 if more {
                     next = next_batch(&mut lister, most);
-                    listed = start.elapsed();
+                    spent = start.elapsed();
                 }
             });
-            pace.note(start.elapsed() - listed, mine.len());
+            pace.note(start.elapsed().saturating_sub(spent), mine.len());
             self.progress(total);
             batch = comm.agree(next)?;
             if more {
                 pace =
-                    Pace { listing_s: listed.as_secs_f64() / len_f64(batch.len().max(1)), ..pace };
+                    Pace { listing_s: spent.as_secs_f64() / len_f64(batch.len().max(1)), ..pace };
             }
             self.large()?;
             if is_last {

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::launch::{Keys, Launch, Named, Size};
+use crate::comm::Op;
 use crate::context::Context;
 use crate::counter_sort::spec::{self, Spec};
 use crate::counter_sort::{CountSort, memory_bytes};
 use crate::deck::Merged;
 use crate::error::{Error, Result};
 use crate::job::{self, Job, Request, Run};
-use crate::measure::Phase;
 use crate::measure::record::Findings;
+use crate::measure::{Phase, peak_rss_bytes};
 use crate::num::to_f64;
 use crate::store::target::directory;
 use crate::units::size;
@@ -80,11 +81,14 @@ impl Launch for CounterSort {
         job::run::<CountSort<'_>>(request, context, run)
     }
 
+    /// Collective: the peak of memory is that of the fullest rank.
     fn lines(spec: &Spec, context: &Context, findings: &Findings) -> Vec<String> {
         let result = &findings.result;
         let number = |key: &str| result[key].as_u64().unwrap_or(0);
         let compute_s = context.meter.phase_s(Phase::Compute).max(1e-9);
         let bytes: u64 = findings.input.iter().map(|input| input.bytes).sum();
+        let mut peak = [peak_rss_bytes()];
+        context.comm.all_reduce(Op::Max, &mut peak);
         let mut lines = vec![
             format!(
                 "numbers in {} = out {} + rejected {}; {} distinct, checksum {}",
@@ -95,11 +99,12 @@ impl Launch for CounterSort {
                 result["checksum"].as_str().unwrap_or("")
             ),
             format!(
-                "{} files in {:.3} s: {:.2} us a file, {:.3} GB/s",
+                "{} files in {:.3} s: {:.2} us a file, {:.3} GB/s; at most {} MiB of memory a rank",
                 number("files"),
                 compute_s,
                 1e6 * compute_s / to_f64(number("files").max(1)),
-                to_f64(bytes) / 1e9 / compute_s
+                to_f64(bytes) / 1e9 / compute_s,
+                peak[0] >> 20
             ),
         ];
         for (key, text) in [

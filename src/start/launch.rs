@@ -85,7 +85,7 @@ pub(super) trait Launch {
     }
     /// Collective. Runs the job.
     fn run(request: &Request<Self::Spec>, context: &Context, run: &Run) -> Result<Findings>;
-    /// What the user wants to know, beside files and time.
+    /// Collective. What the user wants to know, beside files and time.
     fn lines(spec: &Self::Spec, context: &Context, findings: &Findings) -> Vec<String>;
 }
 
