@@ -4,7 +4,8 @@
 //! Compared are whole processes on two ranks with: a loop that only opens, reads and closes the same
 //! files on two threads; a Python program that counts lines in a dictionary, plain and with a pool of
 //! two; `find | xargs cat | sort -n`. Then one packed file, random 64-bit values, and, where the
-//! system lets root drop its caches, cold files. Medians of five, ratios of them.
+//! system lets root drop its caches, cold files. Medians of five, ratios of them. With
+//! `DCOMP_BENCH_ALONE` set, the slow peers are left out.
 #![expect(clippy::print_stdout, reason = "a table is its purpose")]
 
 use std::fs::File;
@@ -158,16 +159,15 @@ fn small_files(bench: &Bench, folder: &str, files: u64) {
         "find {folder} -type f -print0 | xargs -0 cat | LC_ALL=C sort -n --parallel=2 > sorted.txt"
     );
     let place = bench.scratch.join(folder);
-    let ways: Vec<Way<'_>> = vec![
-        ("find | xargs cat | sort -n --parallel=2", Box::new(|| bench.shell(&find))),
-        (
-            "Python, lines in a dictionary",
-            Box::new(|| bench.shell(&format!("python3 count.py {folder} 1 py.txt"))),
-        ),
-        (
-            "Python, pool of 2",
-            Box::new(|| bench.shell(&format!("python3 count.py {folder} 2 py.txt"))),
-        ),
+    let peers = std::env::var_os("DCOMP_BENCH_ALONE").is_none();
+    let mut ways: Vec<Way<'_>> = Vec::new();
+    if peers {
+        ways.push(("find | xargs cat | sort -n --parallel=2", Box::new(|| bench.shell(&find))));
+        let python = |workers| bench.shell(&format!("python3 count.py {folder} {workers} py.txt"));
+        ways.push(("Python, lines in a dictionary", Box::new(move || python(1))));
+        ways.push(("Python, pool of 2", Box::new(move || python(2))));
+    }
+    let own: Vec<Way<'_>> = vec![
         ("dcomp, 2 ranks, directory", Box::new(|| bench.shell(&plain))),
         ("dcomp, 2 ranks, names by a template", Box::new(|| bench.shell(&named))),
         ("dcomp, 2 ranks, directory, --io uring", Box::new(|| bench.shell(&ring))),
@@ -175,9 +175,12 @@ fn small_files(bench: &Bench, folder: &str, files: u64) {
         ("mpirun -n 2 true", Box::new(|| bench.shell("mpirun -n 2 true"))),
         ("only open, read, close: 2 threads", Box::new(|| only_read(&place, files))),
     ];
+    ways.extend(own);
     compare(&format!("{files} files of 100 integers, warm, whole processes"), &ways);
-    bench.shell("cmp out.txt sorted.txt && cmp out.txt py.txt");
-    println!("  all outputs are the same bytes");
+    if peers {
+        bench.shell("cmp out.txt sorted.txt && cmp out.txt py.txt");
+        println!("  all outputs are the same bytes");
+    }
     let (mut read, mut compute, mut peak) = (Vec::new(), Vec::new(), 0);
     for _ in 0..TURNS {
         let start = Instant::now();

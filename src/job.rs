@@ -113,7 +113,10 @@ pub fn run<'a, J: Job<'a>>(
     let findings = done.as_ref().unwrap_or(&nothing);
     let written = write_record(context, run, &ending, findings);
     match (done, written) {
-        (Ok(findings), written) => written.map(|()| findings),
+        (Ok(findings), written) => written.map(|()| findings).map_err(|error| Error {
+            message: format!("{}; the output itself is complete and verified", error.message),
+            ..error
+        }),
         // The first error is the one to tell; that the record failed too follows from it, mostly.
         (Err(error), _) => Err(error),
     }
@@ -157,13 +160,21 @@ fn write_record(context: &Context, run: &Run, ending: &Ending, findings: &Findin
         let beside = run.record.is_none() || target::exists(path);
         ending.exit_code != 0 && stays && beside
     };
-    let path =
-        path.map(|path| if keeps(&path) { path.with_extension("failed.json") } else { path });
+    let path = path.map(|path| if keeps(&path) { failed_beside(&path) } else { path });
     let written = match (record, path) {
         (Some(record), Some(path)) => write_atomically(&path, &record),
         _ => Ok(()),
     };
     comm.agree(written)
+}
+
+/// Where a failure is told when the record's own place is taken.
+fn failed_beside(path: &Path) -> PathBuf {
+    let beside = path.with_extension("failed.json");
+    if target::exists(&beside) && !record::is_ours(&beside) {
+        return path.with_extension(format!("failed-{}.json", std::process::id()));
+    }
+    beside
 }
 
 fn write_atomically(path: &Path, record: &Value) -> Result<()> {

@@ -6,6 +6,8 @@
 
 mod balance;
 mod bytes;
+mod counter;
+mod counter_edges;
 mod decks;
 mod disk;
 mod faults;

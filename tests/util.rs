@@ -118,6 +118,10 @@ impl Run {
         self
     }
 
+    pub fn envs(self, variables: &[(&str, &str)]) -> Self {
+        variables.iter().fold(self, |run, (name, value)| run.env(name, value))
+    }
+
     pub fn limit_s(mut self, seconds: u32) -> Self {
         self.limit_s = seconds;
         self
@@ -187,4 +191,29 @@ impl Done {
 /// Whether this process is root, which mounting needs.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
+}
+
+/// What `sort -n` makes of all files below a directory.
+pub fn sorted(dir: &Dir, data: &str) -> Vec<u8> {
+    let script = "find \"$0\" -type f -print0 | xargs -0 -r cat | sort -n > oracle";
+    dir.program("bash", &["-c", script, data]).env("LC_ALL", "C").ok();
+    dir.read("oracle")
+}
+
+/// The numbers of a text.
+pub fn numbers_of(text: &[u8]) -> Vec<i64> {
+    let text = std::str::from_utf8(text).unwrap();
+    text.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+/// A number a line.
+pub fn text_of(numbers: &[i64]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| format!("{number}\n").into_bytes()).collect()
+}
+
+/// The numbers that h5dump shows of a dataset.
+pub fn h5dump(dir: &Dir, file: &str, dataset: &str) -> Vec<i64> {
+    let shown = dir.program("h5dump", &["-y", "-w", "1", "-d", dataset, file]).ok().stdout;
+    let data = shown.split_once("DATA {").unwrap().1.split_once('}').unwrap().0;
+    data.split(',').map(|word| word.trim().parse().unwrap()).collect()
 }

@@ -126,7 +126,7 @@ fn choose(
     comm.all_reduce(Op::Min, &mut room);
     let table = slots.saturating_mul(16);
     let refuse = |how: &str| {
-        Err(Error::usage(format!(
+        Err(Error::bad_input(format!(
             "--combine {how}: values from {} to {} need {} MiB a rank, --memory allows {} MiB; use \
              --combine exchange",
             range.min,
@@ -153,10 +153,11 @@ fn slot(range: Limits, value: i64) -> usize {
 }
 
 fn entries_of(table: &[u64], first: i64) -> Vec<Entry> {
-    (ordered(first)..)
+    // The table may end at the greatest value of all.
+    (0_u64..)
         .zip(table)
         .filter(|(_, count)| **count > 0)
-        .map(|(value, &count)| Entry { value: value_of(value), count })
+        .map(|(at, &count)| Entry { value: value_of(ordered(first).wrapping_add(at)), count })
         .collect()
 }
 
@@ -191,7 +192,7 @@ fn reduce_scatter(comm: &Comm, counts: &Counts, range: Limits, moved: &mut u64) 
             }
         }
     }
-    entries_of(&sums, value_of(ordered(range.min) + mine.start))
+    entries_of(&sums, value_of(ordered(range.min).wrapping_add(mine.start)))
 }
 
 /// Collective. Values travel to the rank of their range.

@@ -90,8 +90,23 @@ impl Pace {
     }
 }
 
+/// Whether the counters fit.
+fn room(histogram: &Histogram, memory_bytes: u64) -> Result<()> {
+    match histogram.overflow() {
+        None => Ok(()),
+        Some(too_big) => Err(Error::bad_input(format!(
+            "the input has more distinct values than --memory allows: of {} MiB a rank, half for \
+             counting and shared by the threads, at least {} MiB more are needed; give more memory or more \
+             ranks",
+            memory_bytes >> 20,
+            too_big.needed_bytes.div_ceil(1 << 20)
+        ))),
+    }
+}
+
 struct Gather<'a> {
     context: &'a Context,
+    memory_bytes: u64,
     io: Io,
     reading: Reading,
     workers: Vec<Mutex<Worker>>,
@@ -131,7 +146,7 @@ impl<'a> Gather<'a> {
         if let Some(problem) = obstacle.filter(|_| context.comm.is_root()) {
             context.progress.say(&format!("--io uring: {problem}; reading by openat instead"));
         }
-        Ok(Self { context, io, reading, workers, found: Found::default(), done: 0 })
+        Ok(Self { context, memory_bytes, io, reading, workers, found: Found::default(), done: 0 })
     }
 
     fn template(
@@ -162,8 +177,23 @@ impl<'a> Gather<'a> {
                 || (),
             );
             self.progress(to_u64(batch.len()) * comm.size());
+            if self.room().is_err() {
+                break; // told by all ranks together, below
+            }
         }
+        comm.agree(self.room())?;
         self.large()
+    }
+
+    /// Whether the counters of all threads still fit.
+    fn room(&self) -> Result<()> {
+        let fits = |worker: &Mutex<Worker>| {
+            room(
+                &worker.lock().expect("no thread panics with a worker").histogram,
+                self.memory_bytes,
+            )
+        };
+        self.workers.iter().try_for_each(fits)
     }
 
     fn listed(&mut self, spec: &Spec) -> Result<u64> {
@@ -196,7 +226,7 @@ impl<'a> Gather<'a> {
             });
             pace.note(start.elapsed().saturating_sub(spent), mine.len());
             self.progress(total);
-            batch = comm.agree(next)?;
+            batch = comm.agree(next.and_then(|batch| self.room().map(|()| batch)))?;
             if more {
                 pace =
                     Pace { listing_s: spent.as_secs_f64() / len_f64(batch.len().max(1)), ..pace };
@@ -207,10 +237,8 @@ impl<'a> Gather<'a> {
             }
         }
         let Some(lister) = lister else { return Ok(0) };
-        self.found.files_refused += to_u64(lister.refused.len());
-        for piece in std::mem::take(&mut lister.refused) {
-            self.found.told.push(piece);
-        }
+        self.found.files_refused += lister.unread.count;
+        self.found.told.extend(std::mem::take(&mut lister.unread.told));
         Ok(lister.links)
     }
 
@@ -288,7 +316,7 @@ impl<'a> Gather<'a> {
                 }
             }
         }
-        comm.agree(spoilt)
+        comm.agree(spoilt.and(self.room()))
     }
 
     fn read_parts(
@@ -306,6 +334,10 @@ impl<'a> Gather<'a> {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 if at >= range.end {
                     break done;
+                }
+                if worker.histogram.overflow().is_some() {
+                    done.push((at, Ok((Tally::default(), Vec::new()))));
+                    continue; // the run ends with that
                 }
                 let mut refusals = Vec::new();
                 // The first ones of a part are all that can be told.
@@ -337,7 +369,12 @@ impl<'a> Gather<'a> {
             self.found.take(worker.found);
             self.context.meter.count_files(worker.opened);
             match &mut whole {
-                None => whole = Some(worker.histogram),
+                None => {
+                    // One histogram may take what those of all threads may.
+                    let mut histogram = worker.histogram;
+                    histogram.allow(self.memory_bytes / 2);
+                    whole = Some(histogram);
+                }
                 Some(whole) => whole.merge(worker.histogram),
             }
         }
@@ -346,15 +383,7 @@ impl<'a> Gather<'a> {
         let spoilt = self.found.spoilt.take();
         let comm = &self.context.comm;
         comm.agree(spoilt.map_or(Ok(()), |piece| Err(Error::bad_input(piece.text()))))?;
-        comm.agree(match histogram.overflow() {
-            None => Ok(()),
-            Some(too_big) => Err(Error::usage(format!(
-                "the distinct values of one rank need {} MiB of counters, --memory allows {}; give more \
-                 memory or more ranks",
-                too_big.needed_bytes.div_ceil(1 << 20),
-                histogram.memory_allowed() >> 20
-            ))),
-        })?;
+        comm.agree(room(&histogram, self.memory_bytes))?;
         let (counted, checksum) = (histogram.total(), histogram.checksum());
         let mut inputs = spec.input.clone();
         if let (Some((template, ..)), true) = (&spec.name, inputs.is_empty()) {

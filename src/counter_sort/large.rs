@@ -102,9 +102,27 @@ pub fn whole<S: Sink>(
     };
     let (file, before) = open().map_err(Trouble::Unread)?;
     let mut read = || {
-        let (parser, _) = feed(&file, 0..before.len(), Parser::new(), sink)?;
-        unchanged(&file, &before)?;
-        Ok((before.len(), parser.finish(sink)))
+        let (mut parser, mut at) = (Parser::new(), 0);
+        let mut buffer = vec![0; SLACK + CHUNK];
+        // To the end, whatever the size was said to be: some file systems say 0.
+        loop {
+            let bytes = match file.read_at(&mut buffer[SLACK..], at) {
+                Err(cause) if cause.kind() == ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            if bytes == 0 {
+                break;
+            }
+            parser.feed(&buffer[..SLACK + bytes], SLACK, sink);
+            at += to_u64(bytes);
+        }
+        if before.len() > 0 {
+            if at != before.len() {
+                return Err(changed());
+            }
+            unchanged(&file, &before)?;
+        }
+        Ok((at, parser.finish(sink)))
     };
     read().map_err(Trouble::Spoilt)
 }
@@ -155,6 +173,10 @@ pub fn part<S: Sink>(large: &Large, bytes: &Range<u64>, sink: &mut S) -> Result<
         return Err(changed());
     }
     let tally = lines(&file, large.size, bytes, sink)?;
+    // Who reads the end makes sure that it is one.
+    if bytes.end == large.size && file.read_at(&mut [0], large.size)? > 0 {
+        return Err(changed());
+    }
     unchanged(&file, &before)?;
     Ok(tally)
 }

@@ -9,8 +9,9 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::dir::{Dir, OwningIter, Type};
@@ -18,9 +19,10 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
 use super::batch::{Batch, Group};
-use super::refused::Refused;
+use super::refused::{Refused, Unread};
 use super::spec::Spec;
 use crate::error::{Error, Result};
+use crate::num::to_u64;
 use crate::store::files::{Names, Trust};
 
 /// Where names still come from.
@@ -37,10 +39,12 @@ enum Source {
 pub struct Lister {
     sources: VecDeque<Source>,
     open: Option<(OwningIter, PathBuf, u32)>,
+    /// Device and inode of outputs that exist and will be replaced: no input may be one of them.
+    replaced: Vec<(u64, u64)>,
     /// Links that were not followed.
     pub links: u64,
     /// What could not be read or is no file.
-    pub refused: Vec<Refused>,
+    pub unread: Unread,
 }
 
 /// Longest path that Linux takes, and so the longest name in a list.
@@ -52,8 +56,16 @@ impl Lister {
     /// # Errors
     /// When a list cannot be opened.
     pub fn new(spec: &Spec) -> Result<Self> {
-        let mut lister =
-            Self { sources: VecDeque::new(), open: None, links: 0, refused: Vec::new() };
+        let outputs = [Some(&spec.output), spec.counts.as_ref()];
+        let identity =
+            |path: &PathBuf| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+        let mut lister = Self {
+            sources: VecDeque::new(),
+            open: None,
+            replaced: outputs.into_iter().flatten().filter_map(identity).collect(),
+            links: 0,
+            unread: Unread::default(),
+        };
         if spec.name.is_none() {
             for (source, word) in (0..).zip(&spec.input) {
                 lister.add(word, source);
@@ -74,7 +86,7 @@ impl Lister {
             }
             // What is no regular file is found when it is opened.
             Ok(_) => self.sources.push_back(Source::File(word.into(), source)),
-            Err(cause) => self.refused.push(Refused::file(word.into(), &cause)),
+            Err(cause) => self.unread.push(Refused::file(word.into(), &cause)),
         }
     }
 
@@ -94,7 +106,7 @@ impl Lister {
             if let Some((entries, path, source)) = &mut self.open {
                 let mut names = Names::new();
                 let below =
-                    walk(entries, path, room, &mut names, &mut self.links, &mut self.refused);
+                    walk(entries, path, room, &mut names, &mut self.links, &mut self.unread);
                 room -= names.len();
                 let (directory, source) = (path.as_os_str().as_bytes().to_vec(), *source);
                 if !names.is_empty() {
@@ -112,11 +124,13 @@ impl Lister {
                 None => break,
                 Some(Source::Directory(path, source, follow)) => self.enter(path, source, follow),
                 Some(Source::File(name, source)) => {
-                    given(&mut batch, &name, source);
+                    given(&mut batch, &name, source)?;
                     room -= 1;
                 }
                 Some(Source::List(mut list, path, end, source)) => {
+                    let before = batch.groups.len().saturating_sub(1);
                     let taken = take(&mut list, &path, end, (source, room), &mut batch)?;
+                    self.spare_inputs(&batch.groups[before..])?;
                     if taken == room {
                         self.sources.push_front(Source::List(list, path, end, source));
                     }
@@ -125,6 +139,24 @@ impl Lister {
             }
         }
         Ok(batch)
+    }
+
+    /// Refuses names of a list that are outputs. They are looked at only when an output exists.
+    fn spare_inputs(&self, groups: &[Group]) -> Result<()> {
+        if self.replaced.is_empty() {
+            return Ok(());
+        }
+        for (group, index) in groups.iter().flat_map(|g| (0..g.names.len()).map(move |i| (g, i))) {
+            let path = PathBuf::from(OsStr::from_bytes(&group.path(index)));
+            let meta = std::fs::metadata(&path).ok();
+            if meta.is_some_and(|meta| self.replaced.contains(&(meta.dev(), meta.ino()))) {
+                return Err(Error::usage(format!(
+                    "{} is in the list and is an output too; write the output elsewhere",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn enter(&mut self, path: PathBuf, source: u32, follow: bool) {
@@ -136,7 +168,7 @@ impl Lister {
             Ok(dir) => self.open = Some((dir.into_iter(), path, source)),
             Err(cause) => {
                 let name = path.as_os_str().as_bytes().to_vec();
-                self.refused.push(Refused::file(name, &cause.into()));
+                self.unread.push(Refused::file(name, &cause.into()));
             }
         }
     }
@@ -171,14 +203,14 @@ fn take(
         if name.is_empty() {
             continue;
         }
-        given(batch, &name, source);
+        given(batch, &name, source)?;
         taken += 1;
     }
     Ok(taken)
 }
 
 /// Adds a file that a user named to the last group, when that is of the same kind.
-fn given(batch: &mut Batch, name: &[u8], source: u32) {
+fn given(batch: &mut Batch, name: &[u8], source: u32) -> Result<()> {
     let fits = |group: &Group| {
         group.trust == Trust::Given && group.directory.is_empty() && group.source == source
     };
@@ -187,7 +219,12 @@ fn given(batch: &mut Batch, name: &[u8], source: u32) {
         batch.groups.push(Group { directory: Vec::new(), trust: Trust::Given, source, names });
     }
     let group = batch.groups.last_mut().expect("pushed if there was none");
-    group.names.push(name).expect("no NUL: names end with it or have none");
+    group.names.push(name).map_err(|_| {
+        Error::bad_input(format!(
+            "{}: a NUL inside a name; end all names of a list by NUL, or all by line feeds",
+            name.escape_ascii()
+        ))
+    })
 }
 
 /// Reads at most `room` files of a directory; returns the directories found.
@@ -197,7 +234,7 @@ fn walk(
     room: usize,
     names: &mut Names,
     links: &mut u64,
-    refused: &mut Vec<Refused>,
+    unread: &mut Unread,
 ) -> Vec<PathBuf> {
     let mut below = Vec::new();
     while names.len() < room {
@@ -205,7 +242,7 @@ fn walk(
             None => break,
             Some(Ok(entry)) => entry,
             Some(Err(cause)) => {
-                refused.push(Refused::file(path.as_os_str().as_bytes().to_vec(), &cause.into()));
+                unread.push(Refused::file(path.as_os_str().as_bytes().to_vec(), &cause.into()));
                 break;
             }
         };
@@ -227,7 +264,7 @@ fn walk(
                     _ => "of an unknown kind",
                 };
                 let name = full().into_os_string().as_bytes().to_vec();
-                refused.push(Refused::not_regular(name, kind));
+                unread.push(Refused::not_regular(name, kind));
             }
         }
     }
@@ -258,8 +295,21 @@ fn open_list(list: &str, source: u32) -> Result<Source> {
     } else {
         Box::new(File::open(list).map_err(|cause| Error::io("open the list", &path, &cause))?)
     };
-    let mut reader: Box<dyn BufRead> = Box::new(BufReader::with_capacity(1 << 16, from));
-    let head = reader.fill_buf().map_err(|cause| Error::io("read the list", &path, &cause))?;
+    // A pipe may bring a part of the first name: look until its end is seen.
+    let (mut head, mut from) = (Vec::new(), from);
+    let ended = |head: &[u8]| head.iter().any(|&byte| byte == 0 || byte == b'\n');
+    while !ended(&head) && to_u64(head.len()) <= NAME_MAX {
+        let mut piece = [0; 4096];
+        match from.read(&mut piece) {
+            Ok(0) => break,
+            Ok(bytes) => head.extend_from_slice(&piece[..bytes]),
+            Err(cause) if cause.kind() == ErrorKind::Interrupted => {}
+            Err(cause) => return Err(Error::io("read the list", &path, &cause)),
+        }
+    }
+    // Whichever comes first ends the names: in a list ended by NUL a name may hold a line feed, but a
+    // name of a list of lines never holds a NUL.
     let end = if head.contains(&0) { 0 } else { b'\n' };
+    let reader = Box::new(BufReader::with_capacity(1 << 16, Cursor::new(head).chain(from)));
     Ok(Source::List(reader, path, end, source))
 }

@@ -270,7 +270,7 @@ pub fn read_batch(
         let mut reader = Reader::new(io, reading);
         loop {
             let start = next.fetch_add(DRAWN, Ordering::Relaxed);
-            if start >= total {
+            if start >= total || worker.histogram.overflow().is_some() {
                 break;
             }
             for (group, names) in batch.cut(start..(start + DRAWN).min(total)) {

@@ -108,12 +108,39 @@ impl Told {
     }
 }
 
+/// What a lister could not read: all counted, the first told.
+#[derive(Clone, Debug, Default)]
+pub struct Unread {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub told: Told,
+}
+
+impl Unread {
+    /// Takes one more.
+    pub fn push(&mut self, refused: Refused) {
+        self.count += 1;
+        self.told.push(refused);
+    }
+}
+
 /// The error that names the first pieces and the total.
 pub fn sentence(told: &[Refused], pieces: u64, files: u64) -> String {
+    let count = |count: u64, one: &str, more: &str| match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {more}"),
+    };
+    let lines = count(
+        pieces,
+        "piece of the input is no accepted number",
+        "pieces of the input are no accepted numbers",
+    );
+    let unread = count(files, "input cannot be read", "inputs cannot be read");
     let mut text = match (pieces, files) {
-        (pieces, 0) => format!("{pieces} pieces of the input are no accepted numbers"),
-        (0, files) => format!("{files} inputs cannot be read"),
-        _ => format!("{pieces} pieces are no accepted numbers, {files} inputs cannot be read"),
+        (_, 0) => lines,
+        (0, _) => unread,
+        _ => format!("{lines}, {unread}"),
     };
     text.push_str("; mend them, or count without them by --on-error skip:");
     for piece in told.iter().take(NAMED) {
@@ -155,7 +182,9 @@ mod tests {
     fn the_sentence_names_ten_and_counts_all() {
         let told: Vec<Refused> = (1..=12).map(|line| piece("a", line)).collect();
         let text = sentence(&told, 12, 1);
-        assert!(text.starts_with("12 pieces are no accepted numbers, 1 inputs cannot be read"));
+        assert!(
+            text.starts_with("12 pieces of the input are no accepted numbers, 1 input cannot be")
+        );
         assert!(text.contains("\n  a:10: is wrong\n  and 3 more"), "{text}");
         assert!(!sentence(&told[..2], 2, 0).contains("more"));
         let odd = Refused { path: b"a\nb\xff".to_vec(), line: 0, problem: "x".into() };

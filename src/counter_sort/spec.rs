@@ -176,7 +176,7 @@ impl Spec {
             Some(Words::Many(words)) => words,
         };
         if input.iter().any(String::is_empty) {
-            return Err(named("input", "an empty name is no file; remove it".into()));
+            return Err(Error::usage("an empty name among the inputs; remove it"));
         }
         let name = match (&options.name, options.count) {
             (Some(text), Some(count)) => {

@@ -1,10 +1,12 @@
 //! Names by a template: `numbers_{}.txt` with an index in the place of the braces.
 //!
 //! Naming is planning: a million names need no directory to be read and no message to be sent, every
-//! rank makes its own.
+//! rank makes its own. Only [`Template::names`] looks at the file system.
 
 use std::fmt;
 use std::io::Write;
+use std::ops::Range;
+use std::path::Path;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -79,6 +81,25 @@ impl Template {
         let width = self.width;
         name.clear();
         write!(name, "{}{index:0width$}{}", self.before, self.after).expect("a vector takes all");
+    }
+
+    /// Whether one of these indices, in this directory, names the file at `path`, by whatever way.
+    pub fn names(&self, directory: &Path, path: &Path, indices: Range<u64>) -> bool {
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return false };
+        // Of a template with slashes behind the index, every directory would have to be looked at.
+        let (below, before) = self.before.rsplit_once('/').unwrap_or(("", &self.before));
+        let digits = name.strip_prefix(before).and_then(|rest| rest.strip_suffix(&self.after));
+        let Some(index) = digits.and_then(|digits| digits.parse().ok()) else { return false };
+        let mut made = Vec::new();
+        self.write(index, &mut made);
+        let made = String::from_utf8_lossy(&made);
+        let same_name = made.rsplit('/').next() == Some(name);
+        let place = directory.join(below);
+        let place = if place.as_os_str().is_empty() { Path::new(".") } else { &place };
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let there = parent.unwrap_or(Path::new(".")).canonicalize();
+        let same_place = matches!((there, place.canonicalize()), (Ok(a), Ok(b)) if a == b);
+        same_name && same_place && indices.contains(&index)
     }
 }
 

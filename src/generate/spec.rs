@@ -14,6 +14,9 @@ pub const DEFAULTS: &str = include_str!("../../jobs/generate-numbers.toml");
 /// Keys whose values are text whatever they look like.
 pub const TEXT_KEYS: [&str; 2] = ["output", "pattern"];
 
+/// Most integers in a file: with the longest ones, 1 GiB of text.
+const PER_FILE_MAX: u64 = 1 << 25;
+
 /// What was typed, with the types of the keys.
 #[derive(Clone, Debug, Deserialize)]
 struct Options {
@@ -63,6 +66,10 @@ impl Spec {
         let named =
             |key: &str, problem: String| Error::usage(format!("{}: {problem}", merged.name(key)));
         spec.pattern.parse::<Pattern>().map_err(|problem| named("pattern", problem))?;
+        if per_file > PER_FILE_MAX {
+            let problem = format!("{per_file}; a file is made in memory: at most {PER_FILE_MAX}");
+            return Err(named("per_file", problem));
+        }
         spec.numbers().check().map_err(|(key, problem)| named(key, problem))?;
         Ok(spec)
     }

@@ -5,6 +5,7 @@
 //! never changed. `docs/record.md` describes each.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +17,14 @@ use crate::threads::Threads;
 
 /// The schema's name and version.
 pub const SCHEMA: &str = "dcomp-run/1";
+
+/// Whether a record of ours lies at `path`. What is no ordinary file, or far too large, is not one.
+pub fn is_ours(path: &Path) -> bool {
+    const MOST: u64 = 64 << 20;
+    let plain = path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() <= MOST);
+    let text = if plain { std::fs::read(path).unwrap_or_default() } else { Vec::new() };
+    serde_json::from_slice::<Value>(&text).is_ok_and(|value| value["schema"] == SCHEMA)
+}
 
 /// A file that a run read or made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

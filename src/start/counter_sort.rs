@@ -41,13 +41,25 @@ impl Launch for CounterSort {
         [(merged.name("output"), spec.output.clone())].into_iter().chain(counts).collect()
     }
 
-    fn check(spec: &Spec, merged: &Merged, _force: bool) -> Result<()> {
-        for (named, path) in Self::outputs(spec, merged) {
+    fn check(spec: &Spec, _merged: &Merged, written: &[Named]) -> Result<()> {
+        for (named, path) in written {
             for input in &spec.input {
-                outside(&named, &path, Path::new(input))?;
+                // With a template, only what it names is read of its directory.
+                if spec.name.is_none() {
+                    outside(named, path, Path::new(input))?;
+                }
+            }
+            if let Some((template, first, count)) = &spec.name {
+                let base = spec.input.first().map_or("", String::as_str);
+                if template.names(Path::new(base), path, *first..*first + *count) {
+                    return Err(Error::usage(format!(
+                        "{named} {} is one of the inputs that --name {template} names; write it elsewhere",
+                        path.display()
+                    )));
+                }
             }
             if let Some(list) = spec.files_from.as_ref().filter(|list| *list != "-") {
-                outside(&named, &path, Path::new(list))?;
+                outside(named, path, Path::new(list))?;
             }
         }
         Ok(())

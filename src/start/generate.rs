@@ -37,7 +37,7 @@ impl Launch for Numbers {
         packed.into_iter().chain(planted).collect()
     }
 
-    fn check(spec: &Spec, merged: &Merged, _force: bool) -> Result<()> {
+    fn check(spec: &Spec, merged: &Merged, _written: &[Named]) -> Result<()> {
         if spec.packed { Ok(()) } else { new_directory(&spec.output, &merged.name("output")) }
     }
 

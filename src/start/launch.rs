@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::job::{Request, Run};
 use crate::measure::progress::Progress;
-use crate::measure::record::{Findings, Identity, SCHEMA, now};
+use crate::measure::record::{self, Findings, Identity, now};
 use crate::measure::{Meter, Phase};
 use crate::num::{to_u64, to_usize};
 use crate::store::target;
@@ -69,8 +69,8 @@ pub(super) trait Launch {
     fn output(spec: &Self::Spec) -> PathBuf;
     /// The files that will be written.
     fn outputs(spec: &Self::Spec, merged: &Merged) -> Vec<Named>;
-    /// What root can check before anything is started, those files aside.
-    fn check(_spec: &Self::Spec, _merged: &Merged, _force: bool) -> Result<()> {
+    /// What root can check before anything is started; `written` are those files and the record.
+    fn check(_spec: &Self::Spec, _merged: &Merged, _written: &[Named]) -> Result<()> {
         Ok(())
     }
     /// Lines of a dry run: memory, bytes, whether they fit.
@@ -186,9 +186,10 @@ fn check_targets<L: Launch>(
     }
     let record = check_record(settings, &merged.name("record"), &L::output(spec))?;
     files.push((format!("the record ({})", merged.name("record")), record));
+    let written = files.len();
     files.extend(deck.map(|path| ("the deck".into(), path.to_path_buf())));
     all_apart(&files)?;
-    L::check(spec, merged, settings.force)
+    L::check(spec, merged, &files[..written])
 }
 
 /// No file that is written is another one that is written or read.
@@ -213,9 +214,7 @@ pub(super) fn check_record(settings: &Settings, named: &str, output: &Path) -> R
         return Ok(record.clone());
     }
     let record = target::record_of(output);
-    let text = std::fs::read(&record).unwrap_or_default();
-    let older: Value = serde_json::from_slice(&text).unwrap_or_default();
-    target::check(&record, "the record", settings.force || older["schema"] == SCHEMA)?;
+    target::check(&record, "the record", settings.force || record::is_ours(&record))?;
     Ok(record)
 }
 

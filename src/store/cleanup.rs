@@ -51,7 +51,14 @@ pub fn remove_all() {
 /// Removes a part file, or a part directory with what is in it.
 pub(super) fn remove(path: &Path) {
     if path.is_dir() && !path.is_symlink() {
-        std::fs::remove_dir_all(path).ok();
+        // Other threads and ranks may still make files in it, until they are ended too.
+        for _ in 0..200 {
+            match std::fs::remove_dir_all(path) {
+                Ok(()) => break,
+                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => break,
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
+            }
+        }
     } else {
         std::fs::remove_file(path).ok();
     }

@@ -240,9 +240,9 @@ impl Histogram {
         self.checksum
     }
 
-    /// How much memory the counters may take.
-    pub fn memory_allowed(&self) -> u64 {
-        self.memory
+    /// Lets the counters take more memory than before.
+    pub fn allow(&mut self, memory_bytes: u64) {
+        self.memory = self.memory.max(memory_bytes);
     }
 
     /// Bytes held now.
