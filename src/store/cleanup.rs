@@ -8,11 +8,23 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+
+/// Set when a signal ends the process: nothing new is made from then on.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Called before a file is made in a part directory: does not return once the process is being ended, or
+/// the directory would fill as fast as it is emptied.
+pub(super) fn wait_if_ending() {
+    while ENDING.load(Ordering::Relaxed) {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
 
 static HALF_MADE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
@@ -26,6 +38,7 @@ pub(super) fn watch(path: &Path) {
             let thread = std::thread::Builder::new().name("cleanup".into());
             let wait = move || {
                 if let Some(signal) = signals.forever().next() {
+                    ENDING.store(true, Ordering::Relaxed);
                     remove_all();
                     emulate_default_handler(signal).ok();
                 }

@@ -68,6 +68,7 @@ impl<'a> PartDir<'a> {
     /// When the system refuses.
     pub fn write(directory: BorrowedFd<'_>, target: &Path, name: &str, bytes: &[u8]) -> Result<()> {
         use std::io::Write;
+        cleanup::wait_if_ending();
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let write = || -> std::io::Result<()> {
