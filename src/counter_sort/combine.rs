@@ -74,7 +74,7 @@ pub fn combine(
         Combine::Exchange => (exchange(comm, counts, &mut moved), None),
     };
     let summary = summary_of_all(comm, &share)?;
-    let (slab, bytes, total_bytes) = cut(comm, form, &share, all, &mut moved)?;
+    let (share, slab, bytes, total_bytes) = cut(comm, form, share, all, &mut moved)?;
     let moved_bytes = moved;
     Ok(Combined { method, slab, bytes, total_bytes, share, summary, moved_bytes })
 }
@@ -197,7 +197,8 @@ fn reduce_scatter(comm: &Comm, counts: &Counts, range: Limits, moved: &mut u64) 
 
 /// Collective. Values travel to the rank of their range.
 fn exchange(comm: &Comm, counts: &Counts, moved: &mut u64) -> Vec<Entry> {
-    let entries: Vec<Entry> = counts.entries().collect();
+    let mut entries: Vec<Entry> = Vec::with_capacity(to_usize(counts.distinct()));
+    entries.extend(counts.entries());
     if comm.size() == 1 {
         return entries;
     }
@@ -271,10 +272,10 @@ fn summary_of_all(comm: &Comm, share: &[Entry]) -> Result<Summary> {
 fn cut(
     comm: &Comm,
     form: Form,
-    share: &[Entry],
+    share: Vec<Entry>,
     all: Option<Vec<Entry>>,
     moved: &mut u64,
-) -> Result<(Slab, Range<u64>, u64)> {
+) -> Result<(Vec<Entry>, Slab, Range<u64>, u64)> {
     let too_long = || Error::usage("the sorted file would exceed 2^63 bytes; sort a part of it");
     let mine = comm.agree(total_bytes(form, share.iter().copied()).ok_or_else(too_long))?;
     let sizes = comm.all_gather(mine);
@@ -284,10 +285,10 @@ fn cut(
     let bytes = range_of(comm.rank());
     if let Some(entries) = all {
         let slab = Slab { start: 0, entries };
-        return Ok((part(form, &slab, bytes.clone()), bytes, total));
+        return Ok((share, part(form, &slab, bytes.clone()), bytes, total));
     }
     let start = displacements(&sizes)[to_usize(comm.rank())];
-    let slab = Slab { start, entries: share.to_vec() };
+    let whole = Slab { start, entries: share };
     let mut send = Vec::new();
     let send_counts: Vec<u64> = (0..comm.size())
         .map(|rank| {
@@ -295,7 +296,7 @@ fn cut(
             let range = range_of(rank);
             let (from, to) = (range.start.max(start), range.end.min(start + mine));
             if from < to {
-                let part = part(form, &slab, from..to);
+                let part = part(form, &whole, from..to);
                 send.extend(part.start.to_ne_bytes());
                 send.extend(to_u64(part.entries.len()).to_ne_bytes());
                 send.extend(encode(&part.entries));
@@ -304,8 +305,9 @@ fn cut(
         })
         .collect();
     *moved += send_counts.iter().sum::<u64>() - send_counts[to_usize(comm.rank())];
-    drop(slab);
+    let share = whole.entries;
     let received = comm.exchange(&send, &send_counts);
+    drop(send);
     let mut slab = Slab { start: bytes.start, entries: Vec::new() };
     for part in received.into_parts() {
         let Some((head, entries)) = part.split_at_checked(16) else { continue };
@@ -314,19 +316,19 @@ fn cut(
         }
         slab.entries.extend(decode(entries));
     }
-    Ok((slab, bytes, total))
+    Ok((share, slab, bytes, total))
 }
 
 fn encode(entries: &[Entry]) -> Vec<u8> {
-    entries
-        .iter()
-        .flat_map(|entry| {
-            let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&entry.value.to_ne_bytes());
-            bytes[8..].copy_from_slice(&entry.count.to_ne_bytes());
-            bytes
-        })
-        .collect()
+    let mut bytes = Vec::with_capacity(16 * entries.len());
+    for entry in entries {
+        let (value, count) = (entry.value.to_ne_bytes(), entry.count.to_ne_bytes());
+        let mut pair = [0; 16];
+        pair[..8].copy_from_slice(&value);
+        pair[8..].copy_from_slice(&count);
+        bytes.extend_from_slice(&pair);
+    }
+    bytes
 }
 
 fn decode(bytes: &[u8]) -> Vec<Entry> {
