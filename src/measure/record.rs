@@ -204,6 +204,7 @@ fn record(
             "name": host.name, "ranks": host.ranks, "cpu_model": host.cpu_model,
         })).collect::<Vec<_>>(),
         "wall_s": meter.elapsed_s(),
+        "runtime_s": runtime_s,
         "phases": phases,
         "per_rank": {
             "useful_s": useful,
