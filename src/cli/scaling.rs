@@ -29,9 +29,10 @@ pub enum ScalingCommand {
 }
 
 const PLACEHOLDERS: &str = "\
-In the command {ranks} {nodes} {ranks_per_node} {threads} {cores} {repeat} {seed} {scratch} {name} and the
-names of --grow are replaced; {scratch} is a directory that is removed at the end. Exit codes: 0 every size was measured, 1 a size gave no value, 2 usage, 65 its input
-could not be made, 74 I/O, 75 stopped by a signal (run again to go on).";
+In the command {ranks} {nodes} {ranks_per_node} {threads} {cores} {repeat} {seed} {scratch} {name}
+and the names of --grow are replaced; {scratch} is a directory that is removed at the end.
+Exit codes: 0 every size was measured, 1 a size gave no value, 2 usage, 65 its input could not be
+made, 74 I/O, 75 stopped by a signal (run again to go on).";
 
 /// What to run.
 #[derive(Debug, Args)]

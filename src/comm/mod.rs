@@ -17,12 +17,12 @@ pub mod launcher;
 mod window;
 
 use std::cell::Cell;
-use std::time::Instant;
 
 use mpi::environment::Universe;
 use mpi::topology::{Color, Communicator, SimpleCommunicator};
 
 use crate::error::{Error, Result};
+use crate::measure::clock::Stopwatch;
 use crate::num::to_u64;
 pub use abort::{end_process_on_panic, host_name};
 pub use collectives::{Element, Op};
@@ -183,10 +183,10 @@ impl Comm {
 
     /// Times a call into MPI and counts what it sent.
     fn timed<T>(&self, messages: u64, bytes: u64, call: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+        let watch = Stopwatch::start();
         let value = call();
         let mut stats = self.stats.get();
-        stats.mpi_s += start.elapsed().as_secs_f64();
+        stats.mpi_s += watch.seconds();
         stats.messages += messages;
         stats.bytes_sent += bytes;
         self.stats.set(stats);

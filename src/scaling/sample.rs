@@ -173,6 +173,8 @@ pub struct Record {
     pub io: Io,
     /// Peak memory of a rank.
     pub peak_rss_bytes: Peak,
+    /// What measuring cost.
+    pub instruments: Instruments,
 }
 
 macro_rules! part {
@@ -260,6 +262,13 @@ part! {
         bytes_read: u64,
         /// Bytes written.
         bytes_written: u64,
+    }
+}
+part! {
+    /// What measuring cost.
+    Instruments {
+        /// Share of the run's time.
+        share: f64,
     }
 }
 part! {

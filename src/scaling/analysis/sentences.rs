@@ -124,15 +124,35 @@ fn limit(series: &Series) -> Option<String> {
             all.join(", ")
         ));
     }
-    let amdahl = series.models.amdahl.as_ref().filter(|_| series.mode == Mode::Strong)?;
+    let law = model_limit(series)?;
+    Some(format!("Times of single ranks are not known; {law}."))
+}
+
+/// What the model that fits best says of the limit.
+fn model_limit(series: &Series) -> Option<String> {
+    let models = &series.models;
+    let best = models.best.as_deref().unwrap_or_default();
+    if let Some(usl) = models.usl.as_ref().filter(|_| best == "USL") {
+        let (what, value) = if usl.peak_ranks.is_some() {
+            ("coherency, which grows with the square of the size: beta", usl.beta)
+        } else {
+            ("contention: alpha", usl.alpha)
+        };
+        return Some(format!(
+            "the law that fits best, USL, blames {what} = {} (alpha = {}, beta = {})",
+            number(value),
+            number(usl.alpha),
+            number(usl.beta)
+        ));
+    }
+    let amdahl = models.amdahl.as_ref().filter(|_| series.mode == Mode::Strong)?;
     let [lo, hi] = amdahl.ci95;
     let bound = amdahl.max_speedup.map_or_else(
         || "which bounds nothing yet".to_owned(),
         |most| format!("which bounds the speedup at {}", number(most)),
     );
     Some(format!(
-        "Times of single ranks are not known; by Amdahl's law the serial fraction is {} (95 % interval {} \
-         to {}), {bound}.",
+        "by Amdahl's law the serial fraction is {} (95 % interval {} to {}), {bound}",
         number(amdahl.serial_fraction),
         number(lo.max(0.0)),
         number(hi)
@@ -174,12 +194,13 @@ fn prediction(series: &Series) -> Option<String> {
         Metric::Time => "time",
         Metric::Throughput => "rate",
     };
-    let spread = series.models.pmnf.as_ref().map_or_else(String::new, |pmnf| {
+    let far = series.band.last().filter(|band| band.lo > 0.0 && band.hi > 1.01 * band.lo);
+    let spread = far.map_or_else(String::new, |band| {
         format!(
             "; at {} {} models that fit about as well differ by {}",
-            number(pmnf.spread_at),
+            number(band.p),
             unit(series),
-            percent(pmnf.spread)
+            percent(band.hi / band.lo - 1.0)
         )
     });
     Some(format!(

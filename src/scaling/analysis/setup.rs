@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Sample;
-use super::words::list;
+use super::words::{list, number};
 
 /// Pairs of what and value; what is not known is left out.
 pub(super) fn facts(samples: &[Sample]) -> Vec<(String, String)> {
@@ -33,6 +33,11 @@ pub(super) fn facts(samples: &[Sample]) -> Vec<(String, String)> {
         format!("dcomp {} ({}{dirty}), {}", program.version, program.git, program.rustc)
     });
     add("Program", program.collect());
+    let shares = records().map(|record| record.instruments.share).filter(|share| *share > 0.0);
+    if let Some(most) = shares.reduce(f64::max) {
+        let text = format!("at most {} of a run", percent_digits(most));
+        add("Cost of the instruments", BTreeSet::from([text]));
+    }
     let commands = samples.iter().filter_map(|sample| sample.command.first());
     add("Started by", commands.map(|word| base(word).to_owned()).collect());
     let started: BTreeSet<&String> =
@@ -42,6 +47,11 @@ pub(super) fn facts(samples: &[Sample]) -> Vec<(String, String)> {
     }
     add("Runs", BTreeSet::from([samples.len().to_string()]));
     facts
+}
+
+/// Two significant digits, because the interesting ones are far below a percent.
+fn percent_digits(part: f64) -> String {
+    format!("{} %", number((part * 1e4).ceil() / 1e2))
 }
 
 fn base(word: &str) -> &str {
