@@ -29,7 +29,7 @@ lint: setup-test
 	cargo clippy --release --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps --quiet
 	cargo deny --locked check --hide-inclusion-graph licenses bans sources
-	shellcheck scripts/setup .ci/run slurm/*.sbatch
+	shellcheck scripts/setup .ci/run slurm/* tests/slurm/cluster
 
 bench: setup
 	cargo bench --locked --bench kernels -- --quick

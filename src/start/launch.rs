@@ -23,7 +23,7 @@ use crate::measure::progress::Progress;
 use crate::measure::record::{self, Findings, Identity, now};
 use crate::measure::{Meter, Phase};
 use crate::num::{to_u64, to_usize};
-use crate::store::target;
+use crate::store::{cleanup, target};
 use crate::threads::{self, Threads};
 
 /// The keys of a job's decks.
@@ -118,7 +118,7 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     });
     // From here on every error is agreed.
     AGREED.store(true, Ordering::SeqCst);
-    let (spec, settings) = decided?;
+    let (spec, settings) = agreed(decided)?;
     let run = Run {
         output: Some(L::output(&spec)),
         record: settings.record.clone(),
@@ -126,11 +126,16 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     };
     let request = Request { spec, force: settings.force };
     let context = context(L::NAME, comm, meter, &settings)?;
-    L::fits(&request.spec, &context)?;
-    let findings = L::run(&request, &context, &run)?;
+    agreed(L::fits(&request.spec, &context))?;
+    let findings = agreed(L::run(&request, &context, &run))?;
     let mut lines = report(&context, &run, &findings);
     lines.extend(L::lines(&request.spec, &context, &findings));
     say_on_root(&context, &lines)
+}
+
+/// A launcher that ends this rank from now on, while MPI is still being left, gets the error's exit code.
+fn agreed<T>(result: Result<T>) -> Result<T> {
+    result.inspect_err(|error| cleanup::end_with(error.kind.exit_code()))
 }
 
 pub(super) fn read_deck(file: &Path) -> Result<deck::Deck> {

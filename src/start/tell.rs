@@ -5,19 +5,29 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::comm::{host_name, launcher};
+use crate::comm::host_name;
+use crate::comm::launcher::{self, Launch};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::job::Run;
 use crate::measure::record::{FileSum, Findings};
-use crate::store::target;
+use crate::store::{cleanup, target};
+
+/// How long root's exit is put off after an error, so that the other ranks are ready to be told to go.
+const ROOT_WAITS: Duration = Duration::from_millis(300);
 
 /// Lets rank 0 tell what every rank finds. A launcher ends all ranks when the first one fails, so
 /// the others wait for that; a rank that is still there afterwards failed alone, and tells it.
 pub(super) fn tell_once(code: u8, tell: impl FnOnce()) {
     let rank = launcher::told_rank();
+    if rank != 0 && code != 0 {
+        cleanup::end_with(code);
+    }
     if rank == 0 {
         tell();
+        if code != 0 && launcher::detect_from_environment() != Ok(Launch::Alone) {
+            std::thread::sleep(ROOT_WAITS);
+        }
     } else if code != 0 && AGREED.load(Ordering::SeqCst) {
         std::thread::sleep(Duration::from_secs(1));
     } else if code != 0 {

@@ -8,12 +8,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::low_level::{emulate_default_handler, exit};
 
 /// Set when a signal ends the process: nothing new is made from then on.
 static ENDING: AtomicBool = AtomicBool::new(false);
@@ -40,6 +41,9 @@ pub(super) fn watch(path: &Path) {
                 if let Some(signal) = signals.forever().next() {
                     ENDING.store(true, Ordering::Relaxed);
                     remove_all();
+                    if let Ok(code) = u8::try_from(END_WITH.load(Ordering::SeqCst)) {
+                        exit(code.into());
+                    }
                     emulate_default_handler(signal).ok();
                 }
             };
@@ -47,6 +51,19 @@ pub(super) fn watch(path: &Path) {
         }
     });
     lock().insert(path.to_path_buf());
+}
+
+/// The exit code that a signal gives this process instead of its own; none below 0.
+static END_WITH: AtomicI32 = AtomicI32::new(-1);
+
+/// From now on SIGTERM ends this process with `code`. For a rank that has failed and waits for its
+/// launcher: srun's own exit code is the greatest of its ranks', and that of a signal would hide
+/// the run's.
+pub fn end_with(code: u8) {
+    END_WITH.store(code.into(), Ordering::SeqCst);
+    // The thread above may not run: nothing was half made yet. Where it does, either may come first.
+    let always = Arc::new(AtomicBool::new(true));
+    register_conditional_shutdown(SIGTERM, code.into(), always).ok();
 }
 
 /// The file is published or removed.
