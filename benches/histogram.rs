@@ -76,7 +76,7 @@ fn count(name: &str, kind: Kind, values: &[i64], rounds: u64) {
 
 fn write(name: &str, form: Form, entries: Vec<Entry>) {
     let bytes = total_bytes(form, entries.iter().copied()).expect("a small file");
-    let slab = Slab { start: 0, entries };
+    let slab = Slab { start: 0, runs: vec![&entries] };
     let seconds = median_seconds(|| {
         let done = emit(form, &slab, 0..bytes, PIECE, |offset, piece| {
             black_box((offset, piece));

@@ -115,11 +115,9 @@ impl<'a> Job<'a> for CountSort<'a> {
         let counts = std::mem::take(&mut gathered.counts);
         let form = output::form(self.spec.output_format);
         let wish = self.spec.combine;
-        let mut combined = combine(self.context, &counts, wish, form, self.memory_bytes)?;
-        if let (true, Some(entry)) =
-            (self.context.fault.flips(Phase::Exchange), combined.slab.entries.first_mut())
-        {
-            entry.value ^= 1;
+        let mut combined = combine(self.context, counts, wish, form, self.memory_bytes)?;
+        if self.context.fault.flips(Phase::Exchange) {
+            combined.flip();
         }
         self.gathered = Some(gathered);
         self.combined = Some(combined);
@@ -284,7 +282,7 @@ type Parts = (Vec<(usize, i64)>, Vec<(i64, u64)>);
 /// Collective. Sum, mean, quantiles and the most frequent values.
 fn statistics(context: &Context, combined: &Combined, top: usize) -> Result<Value> {
     let (comm, summary) = (&context.comm, &combined.summary);
-    let share = combined.share.iter().copied();
+    let share = combined.share().iter().copied();
     let mine: u64 = share.clone().map(|entry| entry.count).sum();
     let before = comm.exclusive_scan(mine);
     let wanted = stats::quantile_positions(summary.count, &QUANTILES.map(|(_, quantile)| quantile));
