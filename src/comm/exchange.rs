@@ -126,8 +126,8 @@ impl Comm {
             let send_part = Cuts::of(cuts.counts.iter().map(part).collect());
             let recv_part = Cuts::of(received.counts.iter().map(part).collect());
             staging.clear();
-            let sent = cuts.displs.iter().zip(&send_part.counts);
-            for (&displ, &len) in sent.filter(|(_, len)| **len > 0) {
+            let leaving = cuts.displs.iter().zip(&send_part.counts);
+            for (&displ, &len) in leaving.filter(|(_, len)| **len > 0) {
                 let from = to_usize(displ + done);
                 staging.extend_from_slice(&send[from..from + to_usize(len)]);
             }

@@ -93,10 +93,6 @@ impl<'a> Job<'a> for CountSort<'a> {
         })
     }
 
-    fn rounds(&self) -> u64 {
-        1
-    }
-
     fn compute(&mut self, _round: u64) -> Result<()> {
         let gathered = gather(self.spec, self.context, self.memory_bytes)?;
         self.totals = totals(self.context, &gathered);
@@ -149,10 +145,6 @@ impl<'a> Job<'a> for CountSort<'a> {
             .transpose()?;
         self.sorted = Some(sorted);
         self.counts = counts;
-        Ok(())
-    }
-
-    fn complete(&mut self) -> Result<()> {
         Ok(())
     }
 
