@@ -14,6 +14,7 @@ mod collectives;
 mod counter;
 mod exchange;
 pub mod launcher;
+mod tune;
 mod window;
 
 use std::cell::Cell;
@@ -109,7 +110,7 @@ impl Comm {
     }
 
     fn start_mpi(launched_size: Option<u64>) -> Result<Self> {
-        abort::yield_when_oversubscribed();
+        tune::tune();
         let (universe, granted) = mpi::initialize_with_threading(mpi::Threading::Funneled)
             .ok_or_else(|| Error::internal("MPI was started twice"))?;
         if granted < mpi::Threading::Funneled {
