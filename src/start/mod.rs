@@ -22,7 +22,7 @@ use crate::heap;
 use crate::measure::Meter;
 use crate::store;
 use crate::verify;
-use launch::{Launch, launch, read_deck};
+use launch::{launch, name, read_deck};
 use tell::{on_one_rank, say, tell_once};
 
 /// Runs a parsed command line; returns the exit code.
@@ -75,9 +75,9 @@ pub fn start_words(words: impl IntoIterator<Item = OsString>, meter: Meter) -> u
 
 /// The jobs that a deck may name, and the words that start them.
 const JOBS: [(&str, &[&str]); 3] = [
-    (mandelbrot::Mandelbrot::NAME, &["mandelbrot"]),
-    (counter_sort::CounterSort::NAME, &["counter-sort"]),
-    (generate::Numbers::NAME, &["generate", "numbers"]),
+    (name::<mandelbrot::Mandelbrot>(), &["mandelbrot"]),
+    (name::<counter_sort::CounterSort>(), &["counter-sort"]),
+    (name::<generate::Numbers>(), &["generate", "numbers"]),
 ];
 
 /// `run DECK FLAGS...` as `JOB --deck DECK FLAGS...`.
