@@ -4,10 +4,13 @@
 //! cluster for all checks and surely stops it. `DCOMP_NEED_SLURM=1` makes a machine without Slurm a failure.
 //! Takes half a minute on two cores. Arguments choose checks by parts of their names.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "dcomp's own names")]
 #![expect(clippy::print_stdout, reason = "the lines of a test program")]
 
 #[path = "slurm/cluster.rs"]
 mod cluster;
+#[path = "slurm/studies.rs"]
+mod studies;
 #[allow(dead_code, reason = "shared with the other tests")]
 #[path = "util.rs"]
 mod util;
@@ -20,8 +23,11 @@ use cluster::{CANNOT, Cluster, SCRIPT, Traces, traces};
 use serde_json::Value;
 use util::{Dir, Run};
 
+/// A check's name and what it does.
+type Check = (&'static str, fn(&Cluster));
+
 /// Checks by name; each gets the running cluster.
-const CHECKS: [(&str, fn(&Cluster)); 12] = [
+const CHECKS: [Check; 14] = [
     // The first one runs beside the others.
     ("a job near its time limit leaves nothing half made", time_limit),
     ("a machine that cannot is told what it lacks", cannot),
@@ -33,6 +39,8 @@ const CHECKS: [(&str, fn(&Cluster)); 12] = [
     ("srun without MPI is refused", no_mpi),
     ("hostile names arrive unharmed", hostile_names),
     ("scripts start what they say", command_lines),
+    ("a study is submitted, measured and reported", studies::submitted),
+    ("a study runs in one allocation", studies::in_one_allocation),
     ("clusters live side by side and leave nothing", side_by_side),
     ("a cluster ends with its keeper and its caller", orphans),
 ];
@@ -74,7 +82,7 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn passes(cluster: &Cluster, (name, check): &(&str, fn(&Cluster))) -> bool {
+fn passes(cluster: &Cluster, (name, check): &Check) -> bool {
     let start = Instant::now();
     let passed = catch_unwind(AssertUnwindSafe(|| check(cluster))).is_ok();
     let verdict = if passed { "ok" } else { "FAILED" };
