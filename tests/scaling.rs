@@ -384,3 +384,52 @@ fn plans_run_nothing_and_scripts_are_sound() {
     let path = dir.path("").display().to_string();
     dir.dcomp(&words).env("PATH", &path).fails(2).says("cannot start sbatch");
 }
+
+/// A planted study (900 s with a serial part of 0.4 % and a cost that grows with the ranks; 60 s with a
+/// logarithm), 1.5 % noise: the pages are those that were looked at and kept.
+#[test]
+fn a_planted_study_gives_the_kept_pages() {
+    let dir = Dir::new("scaling-golden");
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/scaling");
+    let input = golden.join("planted.csv").display().to_string();
+    let words = ["scaling", "report", "--from-csv", &input, "-o", "r", "--title", "Planted"];
+    dir.dcomp(&words).ok();
+    for name in ["report.md", "table.tex", "figure-2-speedup.svg", "figure-7-models-1-solver.svg"] {
+        let kept = std::fs::read(golden.join(name)).unwrap_or_default();
+        assert!(
+            dir.read(&format!("r/{name}")) == kept,
+            "{name} is not the kept one; look at {} and, if it is right, copy it to {}",
+            dir.path("r").join(name).display(),
+            golden.display()
+        );
+    }
+    let kept: Value =
+        serde_json::from_slice(&std::fs::read(golden.join("report.json")).unwrap()).unwrap();
+    alike(&dir.json("r/report.json"), &kept, "report.json");
+}
+
+/// Equal but for the last digits of numbers, which the machine's mathematics library may round its way.
+fn alike(one: &Value, other: &Value, place: &str) {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            assert!(one.keys().eq(other.keys()), "{place}: other fields");
+            one.iter()
+                .for_each(|(key, value)| alike(value, &other[key], &format!("{place}.{key}")));
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            assert_eq!(one.len(), other.len(), "{place}");
+            one.iter()
+                .zip(other)
+                .enumerate()
+                .for_each(|(at, (a, b))| alike(a, b, &format!("{place}[{at}]")));
+        }
+        (Value::Number(one), Value::Number(other)) => {
+            let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+            assert!(
+                (one - other).abs() <= 1e-9 * one.abs().max(other.abs()),
+                "{place}: {one} {other}"
+            );
+        }
+        _ => assert_eq!(one, other, "{place}"),
+    }
+}

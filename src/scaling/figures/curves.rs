@@ -266,9 +266,10 @@ fn serial_fractions(lines: Vec<Line>) -> Overlay {
         stem: "figure-5-karp-flatt",
         title: "Karp-Flatt serial fraction".into(),
         caption:
-            "Experimentally determined serial fraction e = (1/S - 1/p) / (1 - 1/p), with S and \
-                  p relative to the baseline. A level e is serial work; an e that rises with p is \
-                  overhead or imbalance; a negative one is a speedup above ideal."
+            "Experimentally determined serial fraction, a part of the time of one rank: e = (1/S - 1/p) / \
+                  (1 - 1/p) where the baseline b is 1, in general (p/S - b) / (b (p - 1) - (b - 1) p/S). \
+                  A level e is serial work; an e that rises with p is overhead or imbalance; a negative \
+                  one is a speedup above ideal."
                 .into(),
         y_label: "serial fraction e".into(),
         y: |values| Axis::linear(values, [0.0, 0.0]),
