@@ -68,12 +68,13 @@ fn a_series_of_a_job_is_measured_continued_and_reported() {
     let before = dir.read("s/runs.jsonl");
     dir.dcomp(&SMALL).ok();
     assert_eq!(dir.read("s/runs.jsonl"), before);
-    // Another study does not mix with it.
+    // Other limits are the same study; another command is not.
     let mut other = SMALL.to_vec();
     other.extend(["-H", "99"]);
     dir.dcomp(&other).fails(2).says("its command is dcomp mandelbrot -W 128 -n 200, not");
+    assert_eq!(dir.read("s/runs.jsonl"), before);
     let report = dir.dcomp(&["scaling", "report", "s"]).ok();
-    assert!(report.stdout.contains("relative to 1 rank,"), "{}", report.stdout);
+    assert!(report.stdout.contains("relative to 1 rank:"), "{}", report.stdout);
     assert!(report.stdout.contains("warning: mandelbrot: 2 sizes measured"), "{}", report.stdout);
     let report = dir.json("report/report.json");
     assert_eq!(report["publishable"], false);
@@ -134,7 +135,7 @@ fn runs_that_fail_hang_or_say_nothing_are_kept_and_told() {
     let plain = ["--launcher", "none"];
     let with = |words: &[&'static str]| -> Vec<&'static str> { [plain.as_slice(), words].concat() };
     let script = "exit $(({ranks} - 1))";
-    fails("half", &with(&["--", "sh", "-c", script]), 1, "2 ranks have no time at all");
+    fails("half", &with(&["--", "sh", "-c", script]), 1, "there are too few at 2 ranks");
     let lines = runs(&dir, "half/runs.jsonl");
     assert_eq!(
         lines.iter().filter(|run| run["outcome"] == "failed").count(),
@@ -166,7 +167,7 @@ fn ranks_beyond_the_slots_are_a_failed_run() {
     let dir = Dir::new("scaling-slots");
     let words = ["scaling", "run", "-o", "s", "--ranks", "4096", "--repeats", "1", "--", "true"];
     let done = dir.dcomp(&words).env("OMPI_MCA_rmaps_base_oversubscribe", "0").fails(1);
-    assert!(done.stderr.contains("4096 ranks have no time"), "{}", done.stderr);
+    assert!(done.stderr.contains("too few at 4096 ranks"), "{}", done.stderr);
     let line = &runs(&dir, "s/runs.jsonl")[0];
     assert_eq!((&line["outcome"], &line["oversubscribed"]), (&"failed".into(), &true.into()));
 }
@@ -349,6 +350,12 @@ fn comparing_finds_what_got_slower() {
     assert_eq!(pair["verdict"], "slower");
     compare(&["--fail-if-slower", "5%"]).fails(1).says("slower: table at 4 ranks by 20.0 %");
     compare(&["--fail-if-slower", "25%"]).ok();
+    // The medians differ by 20 %, but no interval of six runs lies wholly beyond 19.9 %.
+    compare(&["--fail-if-slower", "19.9%"]).ok();
+    dir.write("failed.csv", "mode,ranks,wall_s,outcome\nstrong,4,,failed\nstrong,8,1,ok\n");
+    let words = ["scaling", "compare", "both.csv", "failed.csv", "--fail-if-slower", "5%"];
+    dir.write("both.csv", &format!("{}strong,8,1\n", table(1.0)));
+    dir.dcomp(&words).fails(1).says("table at 4 ranks, which only failed");
     compare(&["--fail-if-slower", "x"]).fails(2).says("`x` is no percentage");
     compare(&["--json", "c.json"]).fails(2).says("exists; --force replaces it");
 }
@@ -374,6 +381,9 @@ fn plans_run_nothing_and_scripts_are_sound() {
         // A name with $HOME stands in single quotes on purpose.
         dir.program("shellcheck", &["-e", "SC2016", &name]).ok();
     }
+    let study_text =
+        ["scaling", "submit", "--dry-run", "--ranks", "4", "--time-per-run", "36s", "--", "true"];
+    dir.dcomp(&study_text).fails(2).says("say --ranks-per-node");
     dir.write("site.toml", "partition = \"a b\"");
     let words =
         [&["scaling", "submit", "--site", "site.toml"], study.as_slice(), &command].concat();
@@ -382,6 +392,8 @@ fn plans_run_nothing_and_scripts_are_sound() {
     std::os::unix::fs::symlink("/usr/bin/timeout", dir.path("timeout")).unwrap();
     let words = [&["scaling", "submit", "-o", "x"], study.as_slice(), &command].concat();
     let path = dir.path("").display().to_string();
+    dir.dcomp(&words).env("PATH", &path).fails(2).says("cannot start sbatch");
+    // Nothing was submitted, so the same command is not refused for that.
     dir.dcomp(&words).env("PATH", &path).fails(2).says("cannot start sbatch");
 }
 
@@ -432,4 +444,163 @@ fn alike(one: &Value, other: &Value, place: &str) {
         }
         _ => assert_eq!(one, other, "{place}"),
     }
+}
+
+/// Whatever is in a directory that is not a study's stays as it is.
+#[test]
+fn nothing_of_a_user_is_removed_or_replaced() {
+    let dir = Dir::new("scaling-user");
+    let run = |output: &str, more: &[&str]| {
+        let head = ["scaling", "run", "-o", output, "--ranks", "1", "--repeats", "1"];
+        dir.dcomp(&[head.as_slice(), more, &["--launcher", "none", "--", "true"]].concat())
+    };
+    for (name, text) in
+        [("work/thesis.txt", "mine"), ("study.toml", "mine"), ("runs-of-x.jsonl", "mine")]
+    {
+        let folder = Dir::new("scaling-theirs");
+        let path = folder.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let output = folder.path("").display().to_string();
+        for more in [[].as_slice(), &["--force"]] {
+            run(&output, more).fails(2).says("holds other files and no study of dcomp");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        assert_eq!(folder.names().len(), 1, "{:?}", folder.names());
+    }
+    // An empty directory is as good as none; what follows is ours.
+    std::fs::create_dir(dir.path("new")).unwrap();
+    run("new", &[]).ok();
+    run("new", &["--force"]).ok();
+    assert_eq!(runs(&dir, "new/runs.jsonl").len(), 2);
+    // A folder that merely has a file of the report's name is no report.
+    std::fs::create_dir_all(dir.path("fake")).unwrap();
+    dir.write("fake/report.json", "{}");
+    dir.write("t.csv", TABLE);
+    let words = ["scaling", "report", "--from-csv", "t.csv", "-o", "fake", "--force"];
+    dir.dcomp(&words).fails(2).says("is no report of dcomp");
+    // A line that lacks only its end is kept.
+    let text = String::from_utf8(dir.read("new/runs.jsonl")).unwrap();
+    dir.write("new/runs.jsonl", text.trim_end());
+    run("new", &[]).ok();
+    assert_eq!(String::from_utf8(dir.read("new/runs.jsonl")).unwrap(), text);
+}
+
+/// A mistake in the words is mended by the right words, without --force: nothing was run yet.
+#[test]
+fn a_refused_study_is_mended_by_the_right_words() {
+    let dir = Dir::new("scaling-mend");
+    let head = [
+        "scaling",
+        "run",
+        "-o",
+        "s",
+        "--ranks",
+        "1",
+        "--repeats",
+        "1",
+        "--",
+        "dcomp",
+        "mandelbrot",
+    ];
+    dir.dcomp(&[head.as_slice(), &["-W", "0"]].concat()).fails(2).says("a picture needs at least");
+    dir.dcomp(&[head.as_slice(), &["-W", "64"]].concat()).ok();
+    let own = [head.as_slice(), &["-o", "x.png"]].concat();
+    dir.dcomp(&own).fails(2).says("leave -o out");
+}
+
+#[test]
+fn runs_that_would_disturb_each_other_are_refused() {
+    let dir = Dir::new("scaling-alone");
+    let words = [
+        "scaling",
+        "run",
+        "-o",
+        "s",
+        "--ranks",
+        "1",
+        "--repeats",
+        "50",
+        "--launcher",
+        "none",
+        "--",
+    ];
+    let command = [words.as_slice(), &["sh", "-c", "sleep 1.5 & sleep 0.4"]].concat();
+    let mut child = dir.dcomp(&command).command().stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !dir.path("s/runs.jsonl").exists() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    dir.dcomp(&command).fails(2).says("another dcomp works in s");
+    // Killed without a warning, it takes its run with it within a moment.
+    dir.program("pkill", &["-KILL", "-P", &child.id().to_string()]).ok();
+    child.wait().unwrap();
+    let again = [words.as_slice(), &["true"]].concat();
+    while dir.dcomp(&again).run().stderr.contains("another dcomp works") {
+        assert!(Instant::now() < deadline, "an orphan holds the lock");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // What a run leaves in its group is ended with it.
+    let words =
+        ["scaling", "run", "-o", "t", "--ranks", "1", "--repeats", "2", "--launcher", "none", "--"];
+    dir.dcomp(&[words.as_slice(), &["sh", "-c", "sleep 91.7 & exit 0"]].concat()).ok();
+    assert_eq!(dir.program("pgrep", &["-f", "[s]leep 91.7"]).run().stdout, "");
+}
+
+/// A launcher that starts programs which each believe to be alone.
+#[test]
+fn a_job_on_other_ranks_than_asked_for_is_a_failed_run() {
+    let dir = Dir::new("scaling-ranks");
+    let words =
+        ["scaling", "run", "-o", "s", "--ranks", "1,2", "--repeats", "2", "--launcher", "none"];
+    let command = ["--", "dcomp", "mandelbrot", "-W", "64", "--threads", "1"];
+    dir.dcomp(&[words.as_slice(), &command].concat()).fails(1).says("it ran on 1 ranks, not 2");
+}
+
+/// A study that was stopped while it warmed up goes on by the same command.
+#[test]
+fn a_study_stopped_in_its_warm_up_goes_on() {
+    let dir = Dir::new("scaling-warm");
+    let words = [
+        "scaling",
+        "run",
+        "-o",
+        "s",
+        "--ranks",
+        "1",
+        "--repeats",
+        "1",
+        "--",
+        "dcomp",
+        "mandelbrot",
+    ];
+    let run = dir.dcomp(&[words.as_slice(), &["-W", "64"]].concat());
+    std::fs::create_dir_all(dir.path("s/work")).unwrap();
+    dir.write("s/study.toml", "# Made by dcomp scaling: everything in this directory belongs to it.\n\
+        name = \"mandelbrot\"\ncommand = [\"dcomp\", \"mandelbrot\", \"-W\", \"64\"]\nranks = [1]\n");
+    dir.write("s/work/output", "half");
+    run.ok();
+    assert_eq!(runs(&dir, "s/runs.jsonl").len(), 2);
+}
+
+/// Runs that come in by two ways count once; a table of runs keeps what speaks against them.
+#[test]
+fn runs_count_once_and_tables_keep_their_warnings() {
+    let dir = Dir::new("scaling-once");
+    let words =
+        ["scaling", "run", "-o", "s", "--ranks", "1,2,400", "--repeats", "2", "--launcher", "none"];
+    dir.dcomp(&[words.as_slice(), &["--", "#x", "true"]].concat())
+        .fails(2)
+        .says("cannot start '#x'");
+    dir.dcomp(&[words.as_slice(), &["--name", "#x", "--force", "--", "true"]].concat()).ok();
+    std::fs::copy(dir.path("s/runs.jsonl"), dir.path("copy.jsonl")).unwrap();
+    let done = dir.dcomp(&["scaling", "report", "s", "s/runs.jsonl", "copy.jsonl", "-o", "r"]).ok();
+    assert!(done.stdout.contains("were given twice and count once"), "{}", done.stdout);
+    let report = dir.json("r/report.json");
+    assert_eq!(report["series"][0]["rows"][0]["repeats"], 2);
+    let words = ["scaling", "report", "--from-csv", "r/runs.csv", "-o", "t", "--publish"];
+    dir.dcomp(&words).fails(1).says("more ranks than cores at 400 ranks");
+    dir.dcomp(&words[..6]).ok();
+    assert_eq!(dir.json("t/report.json")["series"][0]["rows"].as_array().unwrap().len(), 3);
 }

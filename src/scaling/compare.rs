@@ -3,16 +3,16 @@
 //! A size differs when the rank-sum test of its values says so at 5 % after Holm's correction for the
 //! number of sizes (Scandinavian Journal of Statistics 6, 1979); a ratio alone never decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::report::{Metric, Mode};
-use super::sample::{Outcome, Sample};
+use super::sample::{Outcome, Sample, Timing};
 use super::stats::{self, Bootstrap};
 use super::text_table;
 use crate::error::{Error, Result};
-use crate::num::{len_f64, to_u64};
+use crate::num::{len_f64, to_f64, to_u64};
 
 /// The schema's name and version.
 pub const SCHEMA: &str = "dcomp-scaling-compare/1";
@@ -70,6 +70,10 @@ pub struct Comparison {
     pub pairs: Vec<Pair>,
     /// Sizes that only A or only B has, as `series at N ranks`.
     pub only: [Vec<String>; 2],
+    /// Sizes of A that gave values there and only failed in B.
+    pub broken: Vec<String>,
+    /// What makes the two hard to compare.
+    pub notes: Vec<String>,
 }
 
 type Key = (String, Option<Mode>, u64, u64, bool);
@@ -89,12 +93,22 @@ fn values(samples: &[Sample]) -> BTreeMap<Key, Vec<f64>> {
 /// # Errors
 /// Bad input, when no size is in both.
 pub fn compare(a: &[Sample], b: &[Sample]) -> Result<Comparison> {
+    let notes = differences(a, b)?;
+    let failed: BTreeSet<(String, u64)> = b
+        .iter()
+        .filter(|sample| sample.outcome != Outcome::Ok)
+        .map(|sample| (sample.series.clone(), sample.ranks))
+        .collect();
     let (a, b) = (values(a), values(b));
     let only = |these: &BTreeMap<Key, Vec<f64>>, others: &BTreeMap<Key, Vec<f64>>| -> Vec<String> {
         let lone = these.keys().filter(|key| !others.contains_key(*key));
         lone.map(|(series, _, ranks, ..)| format!("{series} at {ranks} ranks")).collect()
     };
     let only = [only(&a, &b), only(&b, &a)];
+    let broken = a.keys().filter(|key| !b.contains_key(*key));
+    let broken = broken.filter(|(series, _, ranks, ..)| failed.contains(&(series.clone(), *ranks)));
+    let broken =
+        broken.map(|(series, _, ranks, ..)| format!("{series} at {ranks} ranks")).collect();
     let mut pairs: Vec<Pair> =
         a.iter().filter_map(|(key, before)| pair(key, before, b.get(key)?)).collect();
     if pairs.is_empty() {
@@ -104,8 +118,40 @@ pub fn compare(a: &[Sample], b: &[Sample]) -> Result<Comparison> {
             only[1].join(", ")
         )));
     }
+    let sizes = len_f64(pairs.len());
+    for pair in &mut pairs {
+        // With so many sizes and so few runs, no difference whatever could be shown.
+        if smallest_p(pair.runs) * sizes >= LEVEL {
+            pair.verdict = Verdict::TooFew;
+        }
+    }
     correct(&mut pairs);
-    Ok(Comparison { schema: SCHEMA.into(), pairs, only })
+    Ok(Comparison { schema: SCHEMA.into(), pairs, only, broken, notes })
+}
+
+/// What was not the same; other clocks cannot be compared at all.
+fn differences(a: &[Sample], b: &[Sample]) -> Result<Vec<String>> {
+    let mut notes = BTreeSet::new();
+    for one in a {
+        let same = |other: &&Sample| other.series == one.series && other.ranks == one.ranks;
+        let Some(other) = b.iter().find(same) else { continue };
+        let told = [one.timing, other.timing].contains(&Timing::Told);
+        if one.timing != other.timing && !told {
+            return Err(Error::bad_input(format!(
+                "{} at {} ranks was timed in different ways ({:?} and {:?}); measure both alike",
+                one.series, one.ranks, one.timing, other.timing
+            )));
+        }
+        let result = |sample: &Sample| sample.record.as_ref().map(|record| record.result.clone());
+        let work = one.work.zip(other.work).is_some_and(|(a, b)| (a / b - 1.0).abs() > 1e-9);
+        if work || result(one).zip(result(other)).is_some_and(|(a, b)| a != b) {
+            notes.insert(format!("{} at {} ranks did other work in B", one.series, one.ranks));
+        }
+        if one.study.is_some() && other.study.is_some() && one.study != other.study {
+            notes.insert(format!("the commands of {} differ", one.series));
+        }
+    }
+    Ok(notes.into_iter().collect())
 }
 
 fn pair(key: &Key, before: &[f64], after: &[f64]) -> Option<Pair> {
@@ -125,17 +171,13 @@ fn pair(key: &Key, before: &[f64], after: &[f64]) -> Option<Pair> {
         slowdown_ci95: compared.ratio_ci95,
         p_value: compared.test.p_value,
         p_corrected: 1.0,
-        verdict: if smallest_p(before.len(), after.len()) > LEVEL {
-            Verdict::TooFew
-        } else {
-            Verdict::NotShown
-        },
+        verdict: Verdict::NotShown,
     })
 }
 
 /// The least two-sided probability that so many runs can give: 2 / C(m + n, m).
-fn smallest_p(m: usize, n: usize) -> f64 {
-    let ways: f64 = (1..=m).map(|k| len_f64(n + k) / len_f64(k)).product();
+fn smallest_p([m, n]: [u64; 2]) -> f64 {
+    let ways: f64 = (1..=m.min(64)).map(|k| to_f64(n + k) / to_f64(k)).product();
     2.0 / ways
 }
 
@@ -158,9 +200,10 @@ fn correct(pairs: &mut [Pair]) {
 }
 
 impl Comparison {
-    /// Sizes that are shown to be slower by more than a part.
+    /// Sizes that are shown to be slower by more than a part: their whole interval is beyond it.
     pub fn slower_than(&self, part: f64) -> Vec<&Pair> {
-        let slower = |pair: &&Pair| pair.verdict == Verdict::Slower && pair.slowdown > 1.0 + part;
+        let least = |pair: &Pair| pair.slowdown_ci95.map_or(pair.slowdown, |[lo, _]| lo);
+        let slower = |pair: &&Pair| pair.verdict == Verdict::Slower && least(pair) > 1.0 + part;
         self.pairs.iter().filter(slower).collect()
     }
 
@@ -177,7 +220,7 @@ impl Comparison {
                 Verdict::Slower => "slower",
                 Verdict::Faster => "faster",
                 Verdict::NotShown => "no difference shown",
-                Verdict::TooFew => "too few runs to tell (4 and 4 at least)",
+                Verdict::TooFew => "too few runs to tell",
             };
             rows.push(vec![
                 pair.series.clone(),
@@ -197,6 +240,10 @@ impl Comparison {
                 lines.push(format!("only in {name}: {}", only.join(", ")));
             }
         }
+        if !self.broken.is_empty() {
+            lines.push(format!("only failed in B: {}", self.broken.join(", ")));
+        }
+        lines.extend(self.notes.iter().map(|note| format!("note: {note}")));
         lines.push(
             "B/A above 1: B takes longer. p by Mann and Whitney's test, corrected by Holm's method."
                 .into(),
@@ -254,7 +301,8 @@ mod tests {
         let b = samples(&[(1, &[9.0, 9.1, 9.2])], "wall_s");
         assert_eq!(compare(&a, &b).unwrap().pairs[0].verdict, Verdict::TooFew);
         assert!(
-            (smallest_p(3, 3) - 0.1).abs() < 1e-12 && (smallest_p(4, 4) - 2.0 / 70.0).abs() < 1e-12
+            (smallest_p([3, 3]) - 0.1).abs() < 1e-12
+                && (smallest_p([4, 4]) - 2.0 / 70.0).abs() < 1e-12
         );
     }
 

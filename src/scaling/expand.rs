@@ -58,6 +58,11 @@ impl std::str::FromStr for Growth {
 impl Growth {
     /// The value at so many ranks, rounded to a whole number.
     pub fn at(&self, ranks: u64) -> u64 {
+        floor_u64(self.exactly_at(ranks).round())
+    }
+
+    /// The value at so many ranks.
+    pub fn exactly_at(&self, ranks: u64) -> f64 {
         let ranks = to_f64(ranks);
         let factor = match self.power {
             Power::None => 1.0,
@@ -65,7 +70,7 @@ impl Growth {
             Power::Square => ranks.sqrt(),
             Power::Cube => ranks.cbrt(),
         };
-        floor_u64((self.base * factor).round())
+        self.base * factor
     }
 }
 

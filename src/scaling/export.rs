@@ -21,6 +21,8 @@ pub fn csv(report: &Report) -> Result<String> {
         repeat: usize,
         wall_s: Option<f64>,
         throughput: Option<f64>,
+        outcome: &'static str,
+        oversubscribed: bool,
     }
     let internal = |cause: String| Error::internal(format!("the table of runs: {cause}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -38,9 +40,27 @@ pub fn csv(report: &Report) -> Result<String> {
                     repeat: index + 1,
                     wall_s: timed.then_some(*value),
                     throughput: (!timed).then_some(*value),
+                    outcome: "ok",
+                    oversubscribed: row.oversubscribed,
                 };
                 writer.serialize(line).map_err(|cause| internal(cause.to_string()))?;
             }
+        }
+        for failed in &series.failed {
+            let line = Line {
+                series: &series.name,
+                mode: series.mode,
+                ranks: failed.ranks,
+                nodes: None,
+                threads: 1,
+                work: None,
+                repeat: crate::num::to_usize(failed.repeat),
+                wall_s: None,
+                throughput: None,
+                outcome: "failed",
+                oversubscribed: false,
+            };
+            writer.serialize(line).map_err(|cause| internal(cause.to_string()))?;
         }
     }
     let bytes = writer.into_inner().map_err(|cause| internal(cause.to_string()))?;

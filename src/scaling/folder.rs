@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::report::SCHEMA;
 use crate::error::{Error, Result};
 use crate::store::target;
 
@@ -27,7 +28,7 @@ pub fn check(folder: &Path, force: bool) -> Result<()> {
         )));
     }
     let Ok(there) = there else { return Ok(()) };
-    let ours = there.is_dir() && folder.join(MARK).is_file();
+    let ours = there.is_dir() && is_report(&folder.join(MARK));
     let empty =
         there.is_dir() && folder.read_dir().is_ok_and(|mut entries| entries.next().is_none());
     match (ours || empty, force || empty) {
@@ -41,6 +42,15 @@ pub fn check(folder: &Path, force: bool) -> Result<()> {
             folder.display()
         ))),
     }
+}
+
+/// Whether a file is a report of ours, by its first bytes: it may be large.
+fn is_report(path: &Path) -> bool {
+    use std::io::Read;
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(256).read_to_end(&mut head));
+    let plain = path.symlink_metadata().is_ok_and(|meta| meta.is_file());
+    plain && read.is_ok() && String::from_utf8_lossy(&head).contains(SCHEMA)
 }
 
 /// Writes the files beside, then gives the folder its name; an older report makes way.
@@ -97,7 +107,8 @@ fn foreign(folder: &Path, files: &[(String, Vec<u8>)]) -> Result<Option<PathBuf>
         let name = entry.file_name().to_string_lossy().into_owned();
         let figure = name.starts_with("figure-")
             && [".svg", ".png"].iter().any(|ending| name.ends_with(ending));
-        if !figure && !files.iter().any(|(file, _)| *file == name) {
+        let plain = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if !plain || !figure && !files.iter().any(|(file, _)| *file == name) {
             return Ok(Some(entry.path()));
         }
     }

@@ -30,33 +30,34 @@ pub fn json(text: &str, name: &str) -> Result<Read> {
             let sample = record(value, name)?;
             Ok(Read { samples: vec![sample], notes: Vec::new() })
         }
-        _ => lines(text, name),
+        _ => match lines(text, name)? {
+            read if read.samples.is_empty() => Err(Error::bad_input(format!(
+                "{name} holds no runs; give the runs.jsonl of dcomp scaling run, run records, or \
+                 --from-csv FILE"
+            ))),
+            read => Ok(read),
+        },
     }
 }
 
-fn lines(text: &str, name: &str) -> Result<Read> {
+/// Reads lines of `runs.jsonl`; none is no error.
+///
+/// # Errors
+/// Bad input, with file and line.
+pub fn lines(text: &str, name: &str) -> Result<Read> {
     let mut read = Read::default();
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
-    if whole < text.len() && serde_json::from_str::<Value>(&text[whole..]).is_err() {
+    let cut = whole < text.len() && serde_json::from_str::<Value>(&text[whole..]).is_err();
+    if cut {
         read.notes.push(format!("{name}: its last line is cut off; that run is not counted"));
     }
-    let cut = !read.notes.is_empty();
-    for (index, line) in text.lines().enumerate() {
-        let place = format!("{name}:{}", index + 1);
-        if line.trim().is_empty() || (cut && index + 1 == text.lines().count()) {
-            continue;
-        }
-        let sample = line_of(line, &place)?;
+    let text = if cut { &text[..whole] } else { text };
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let sample = line_of(line, &format!("{name}:{}", index + 1))?;
         // A warm-up counts only when it failed.
         if sample.repeat > 0 || sample.outcome != Outcome::Ok {
             read.samples.push(sample);
         }
-    }
-    if read.samples.is_empty() {
-        return Err(Error::bad_input(format!(
-            "{name} holds no runs; give the runs.jsonl of dcomp scaling run, run records, or \
-             --from-csv FILE"
-        )));
     }
     Ok(read)
 }
@@ -124,28 +125,30 @@ fn sound(sample: Sample, place: &str) -> Result<Sample> {
     if sample.ranks > 1 << 40 || sample.threads > 1 << 20 {
         return wrong("more ranks or threads than any machine has".into());
     }
-    let positive = |value: f64| value.is_finite() && value > 0.0;
     match sample.value {
-        Some(value) if !positive(value) => {
+        Some(value) if value.is_nan() || value <= 0.0 => {
             wrong(format!("the value is {value}; times and rates are above zero"))
         }
+        // A millionth of a microsecond, and more than any rate that is counted.
+        Some(value) if !(1e-12..=1e24).contains(&value) => {
+            wrong(format!("the value {value:e} is no time or rate that can be measured"))
+        }
         None if sample.outcome == Outcome::Ok => wrong("the run is ok but has no value".into()),
-        _ if sample.work.is_some_and(|work| !positive(work)) => {
-            wrong("the work is not above zero".into())
+        _ if sample.work.is_some_and(|work| !(1e-12..=1e30).contains(&work)) => {
+            wrong("the work is not a number above zero (at most 1e30)".into())
         }
         _ => Ok(sample),
     }
 }
 
 /// Reads a table with the columns `mode,ranks` and `wall_s` or `throughput` (a row has one of them),
-/// and optional `nodes,threads,work,series,repeat`, in any order.
+/// and optional `nodes,threads,work,series,repeat,outcome,oversubscribed`, in any order.
 ///
 /// # Errors
 /// Bad input, with file and line.
 pub fn csv(text: &str, name: &str) -> Result<Read> {
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
-        .comment(Some(b'#'))
         .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let unreadable = |cause: &csv::Error| Error::bad_input(format!("{name}: {cause}"));
     let headers = reader.headers().map_err(|cause| unreadable(&cause))?.clone();
@@ -164,11 +167,22 @@ pub fn csv(text: &str, name: &str) -> Result<Read> {
     Ok(read)
 }
 
-const KNOWN: [&str; 9] =
-    ["mode", "ranks", "wall_s", "throughput", "nodes", "threads", "work", "series", "repeat"];
+const KNOWN: [&str; 11] = [
+    "mode",
+    "ranks",
+    "wall_s",
+    "throughput",
+    "nodes",
+    "threads",
+    "work",
+    "series",
+    "repeat",
+    "outcome",
+    "oversubscribed",
+];
 
 /// Where each known column stands.
-struct Columns([Option<usize>; 9]);
+struct Columns([Option<usize>; 11]);
 
 impl Columns {
     fn find(headers: &csv::StringRecord, name: &str) -> Result<Self> {
@@ -194,6 +208,13 @@ impl Columns {
                 "{name}: column {other} is not known; known are {}",
                 KNOWN.join(", ")
             )));
+        }
+        let twice = headers
+            .iter()
+            .enumerate()
+            .find(|(at, header)| headers.iter().skip(at + 1).any(|other| other == *header));
+        if let Some((_, header)) = twice {
+            return Err(Error::bad_input(format!("{name}: two columns are named {header}")));
         }
         Ok(Self(found))
     }
@@ -237,7 +258,21 @@ impl Columns {
                 "{place}: wall_s and throughput are both there; a row is one or the other"
             )));
         }
-        let value = rate.or(time).ok_or_else(|| missing("wall_s or throughput"))?;
+        let value = rate.or(time);
+        let outcome = match self.text(row, "outcome") {
+            None | Some("ok") => Outcome::Ok,
+            Some("failed") => Outcome::Failed,
+            Some("timeout") => Outcome::Timeout,
+            Some("no-match") => Outcome::NoMatch,
+            Some(other) => {
+                return Err(Error::bad_input(format!(
+                    "{place}: outcome is `{other}`; write ok, failed, timeout or no-match"
+                )));
+            }
+        };
+        if value.is_none() && outcome == Outcome::Ok {
+            return Err(missing("wall_s or throughput"));
+        }
         let sample = Sample {
             schema: sample::SCHEMA.into(),
             series: self.text(row, "series").unwrap_or("table").to_owned(),
@@ -246,16 +281,17 @@ impl Columns {
             nodes: self.number(row, "nodes", place)?,
             threads: self.number(row, "threads", place)?.unwrap_or(1),
             repeat: self.number(row, "repeat", place)?.unwrap_or(0),
-            outcome: Outcome::Ok,
+            outcome,
             message: String::new(),
             metric,
-            value: Some(value),
+            value,
             timing: Timing::Told,
             process_s: None,
             work: self.number(row, "work", place)?,
             work_unit: None,
             baseline: None,
-            oversubscribed: false,
+            oversubscribed: self.number(row, "oversubscribed", place)?.unwrap_or(false),
+            study: None,
             command: Vec::new(),
             started: String::new(),
             machine: None,
@@ -318,6 +354,9 @@ mod tests {
             ("mode,ranks,wall_s\nstrong,1,0", "t.csv:2: the value is 0"),
             ("mode,ranks,wall_s\nstrong,1,-3", "t.csv:2: the value is -3"),
             ("mode,ranks,wall_s\nstrong,1,NaN", "t.csv:2: the value is NaN"),
+            ("mode,ranks,wall_s\nstrong,1,1.7e308", "t.csv:2: the value 1.7e308 is no time"),
+            ("mode,ranks,wall_s\nstrong,1,5e-324", "t.csv:2: the value 5e-324 is no time"),
+            ("mode,ranks,ranks,wall_s\nstrong,1,1,1", "t.csv: two columns are named ranks"),
             ("mode,ranks,wall_s\nstrong,1,", "t.csv:2: wall_s or throughput is empty"),
             ("mode,ranks,wall_s\nfast,1,2", "t.csv:2: mode is `fast`; write strong or weak"),
             ("mode,ranks,wall_s\nstrong,1", "t.csv: CSV error"),

@@ -97,6 +97,9 @@ pub struct Sample<R = Record> {
     /// Whether more threads ran than there were cores.
     #[serde(default)]
     pub oversubscribed: bool,
+    /// The command before placeholders were replaced: the same for all runs of a study.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study: Option<String>,
     /// The command line.
     #[serde(default)]
     pub command: Vec<String>,
@@ -328,6 +331,7 @@ impl Record {
             work_unit: work.map(|(_, unit)| unit.into()),
             baseline: None,
             oversubscribed: self.oversubscribed,
+            study: None,
             command: self.command.clone(),
             started: self.started.clone(),
             machine: self.machine(),

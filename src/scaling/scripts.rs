@@ -70,6 +70,34 @@ impl Site {
                 )));
             }
         }
+        const OURS: [&str; 14] = [
+            "nodes",
+            "ntasks",
+            "ntasks-per-node",
+            "cpus-per-task",
+            "time",
+            "job-name",
+            "output",
+            "open-mode",
+            "signal",
+            "wrap",
+            "array",
+            "dependency",
+            "chdir",
+            "parsable",
+        ];
+        let ours = |option: &&String| {
+            let name = option.trim_start_matches('-').split('=').next().unwrap_or_default();
+            // Short options take their value without a sign between, so none is let through.
+            !option.starts_with("--") || OURS.contains(&name)
+        };
+        if let Some(option) = site.options.iter().filter(|o| o.starts_with('-')).find(ours) {
+            return Err(Error::usage(format!(
+                "{name}: options: {option:?} is short, or one that dcomp sets itself; write \
+                 --name=value, and no {}",
+                OURS.join(" ")
+            )));
+        }
         if let Some(option) = site.options.iter().find(|option| !option.starts_with('-')) {
             return Err(Error::usage(format!(
                 "{name}: options: {option:?} is no option; write --name=value"
@@ -255,7 +283,8 @@ fn text(head: &[String], site: &Site, words: &[String]) -> Result<String> {
         })
     };
     let mut lines = head.to_vec();
-    lines.push("set -euo pipefail".into());
+    // Modules and site lines of some sites use unset variables.
+    lines.push("set -e".into());
     for module in &site.modules {
         lines.push(format!("module load {}", quoted(module)?));
     }
@@ -263,7 +292,10 @@ fn text(head: &[String], site: &Site, words: &[String]) -> Result<String> {
     for (name, value) in &site.environment {
         lines.push(format!("export {name}={}", quoted(value)?));
     }
-    lines.extend(site.mpi.iter().map(|mpi| format!("export SLURM_MPI_TYPE={mpi}")));
+    if let Some(mpi) = &site.mpi {
+        lines.push(format!("export SLURM_MPI_TYPE={}", quoted(mpi)?));
+    }
+    lines.push("set -uo pipefail".into());
     lines.push("export SRUN_CPUS_PER_TASK=\"${SLURM_CPUS_PER_TASK:-1}\"".into());
     let words: Result<Vec<String>> = words.iter().map(|word| quoted(word)).collect();
     lines.push(format!("exec {}", words?.join(" ")));
@@ -344,6 +376,8 @@ mod tests {
             ("partition = \"a b\"", "partition = \"a b\" has letters"),
             ("account = \"a\\n#SBATCH --uid=0\"", "account = "),
             ("options = [\"x\"]", "options: \"x\" is no option"),
+            ("options = [\"--wrap=x\"]", "options: \"--wrap=x\" is short, or one that dcomp sets"),
+            ("options = [\"-N5\"]", "options: \"-N5\" is short"),
             ("queue = \"x\"", "unknown field `queue`"),
             ("time = \"x\"", "time = \"x\""),
             ("[environment]\n\"A B\" = \"x\"", "environment: \"A B\" is no variable"),

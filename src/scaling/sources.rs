@@ -16,12 +16,14 @@ pub fn read(inputs: &[PathBuf], tables: &[PathBuf]) -> Result<Read> {
         all.samples.extend(read.samples);
         all.notes.extend(read.notes);
     };
+    let mut seen = std::collections::BTreeSet::new();
+    let mut is_new = |path: &Path| seen.insert(path.canonicalize().unwrap_or_else(|_| path.into()));
     for path in inputs {
-        for file in files(path)? {
+        for file in files(path)?.into_iter().filter(|file| is_new(file)) {
             add(input::json(&text(&file)?, &file.display().to_string())?);
         }
     }
-    for path in tables {
+    for path in tables.iter().filter(|path| is_new(path)) {
         add(input::csv(&text(path)?, &path.display().to_string())?);
     }
     Ok(all)

@@ -56,17 +56,24 @@ fn read_study(flags: &StudyFlags) -> Result<Study> {
     study::resolve(text.as_ref().map(|(text, name)| (text.as_str(), name.as_str())), flags.layer())
 }
 
-/// The study's directory: as asked for, else after its name.
-fn directory(output: Option<&PathBuf>, study: &Study) -> PathBuf {
+/// The study's directory: as asked for, else after its name. Jobs are told it as text.
+fn directory(output: Option<&PathBuf>, study: &Study) -> Result<PathBuf> {
     let plain = |c: char| if c.is_ascii_alphanumeric() || "_.-".contains(c) { c } else { '-' };
     let name: String = study.name.chars().map(plain).collect();
-    output.cloned().unwrap_or_else(|| PathBuf::from(format!("scaling-{name}")))
+    let directory = output.cloned().unwrap_or_else(|| PathBuf::from(format!("scaling-{name}")));
+    if directory.to_str().is_none() {
+        return Err(Error::usage(format!(
+            "{} is not UTF-8, which decks and jobs need; choose another name",
+            directory.display()
+        )));
+    }
+    Ok(directory)
 }
 
 fn run(args: &StudyArgs) -> Result<()> {
     let study = read_study(&args.study)?;
     let settings = Settings {
-        directory: directory(args.output.as_ref(), &study),
+        directory: directory(args.output.as_ref(), &study)?,
         nodes: args.nodes,
         force: args.force,
         quiet: args.quiet,
@@ -82,23 +89,29 @@ fn run(args: &StudyArgs) -> Result<()> {
     }
     say(&lines)?;
     match done.first_failure {
-        Some(why) if done.empty.is_empty() => {
-            say(&[format!("{} runs failed, the first {why}", done.failed)])
+        Some(why) if done.short.is_empty() => {
+            say(&[format!("{} failed, the first {why}", count(done.failed, "run"))])
         }
         Some(why) => Err(Error::verification(format!(
-            "{} runs failed and {} ranks have no time at all; the first {why}; mend the command and \
-             start again",
-            done.failed,
-            done.empty.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            "{} failed, so there are too few at {} ranks; the first {why}; mend the command and begin \
+             anew with --force",
+            count(done.failed, "run"),
+            done.short.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         ))),
         None => Ok(()),
     }
 }
 
+/// `1 run`, `2 runs`.
+fn count(number: u64, thing: &str) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 fn plan(args: &PlanArgs) -> Result<()> {
     let study = read_study(&args.study)?;
-    let directory = directory(args.output.as_ref(), &study);
+    let directory = directory(args.output.as_ref(), &study)?;
     let surroundings = Surroundings::find(&study)?;
+    let known = study.ranks_per_node.is_some() || surroundings.nodes.is_some();
     let runs = study.warmup + study.repeats;
     let heading = ["ranks", "nodes", "threads", "cores", "runs", "node-hours", "command"];
     let mut rows = Vec::new();
@@ -112,7 +125,7 @@ fn plan(args: &PlanArgs) -> Result<()> {
         total += hours.unwrap_or(0.0);
         rows.push(vec![
             point.ranks.to_string(),
-            point.nodes().to_string(),
+            if known { point.nodes().to_string() } else { "-".into() },
             point.threads.to_string(),
             point.cores().to_string(),
             runs.to_string(),
@@ -128,6 +141,9 @@ fn plan(args: &PlanArgs) -> Result<()> {
         ),
         None => "say how long a run takes about (--time-per-run 5m) to see node-hours".into(),
     });
+    if !known {
+        lines.push("one node is reckoned for every size; say --ranks-per-node".into());
+    }
     lines.push(match study.until {
         Some(part) => format!(
             "{} to {} runs of a size, until the interval is within {} %",
@@ -152,6 +168,12 @@ fn submit(args: &SubmitArgs) -> Result<()> {
         }
     };
     study.ranks_per_node = study.ranks_per_node.or(site.ranks_per_node);
+    if study.ranks_per_node.is_none() && study.ranks.iter().any(|ranks| *ranks > 1) {
+        return Err(Error::usage(
+            "how many nodes a size needs depends on the ranks of a node; say --ranks-per-node (or \
+             ranks_per_node in the study or the site's file)",
+        ));
+    }
     let absolute =
         |path: &Path| std::path::absolute(path).map_err(|cause| Error::io("find", path, &cause));
     let text = |path: &Path| -> Result<String> {
@@ -162,7 +184,7 @@ fn submit(args: &SubmitArgs) -> Result<()> {
             ))
         })
     };
-    let directory = text(&absolute(&directory(args.output.as_ref(), &study))?)?;
+    let directory = text(&absolute(&directory(args.output.as_ref(), &study)?)?)?;
     let program = std::env::current_exe()
         .map_err(|cause| Error::io("find", Path::new("/proc/self/exe"), &cause))?;
     let program = text(&program)?;
@@ -254,7 +276,8 @@ fn compare(args: &CompareArgs) -> Result<()> {
         if table { sources::read(&[], one) } else { sources::read(one, &[]) }
     };
     let (a, b) = (read(&args.a)?, read(&args.b)?);
-    let compared = compare::compare(&a.samples, &b.samples)?;
+    let mut compared = compare::compare(&a.samples, &b.samples)?;
+    compared.notes.extend(a.notes.into_iter().chain(b.notes));
     if let Some(json) = &args.json {
         let mut text = serde_json::to_string_pretty(&compared)
             .map_err(|cause| Error::internal(format!("a comparison: {cause}")))?;
@@ -263,10 +286,11 @@ fn compare(args: &CompareArgs) -> Result<()> {
     }
     say(&compared.lines())?;
     let slower = limit.map(|part| compared.slower_than(part)).unwrap_or_default();
-    if slower.is_empty() {
+    let broken = if limit.is_some() { compared.broken.as_slice() } else { &[] };
+    if slower.is_empty() && broken.is_empty() {
         return Ok(());
     }
-    let sizes: Vec<String> = slower
+    let mut sizes: Vec<String> = slower
         .iter()
         .map(|pair| {
             format!(
@@ -277,5 +301,6 @@ fn compare(args: &CompareArgs) -> Result<()> {
             )
         })
         .collect();
+    sizes.extend(broken.iter().map(|size| format!("{size}, which only failed")));
     Err(Error::verification(format!("slower: {}", sizes.join(", "))))
 }

@@ -1,6 +1,6 @@
 //! Runs into curves and points. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -64,6 +64,22 @@ impl Group {
             words.collect::<Vec<_>>().join(" ")
         })
     }
+}
+
+/// Each measured run once, whatever files it came from. Rows of tables have no identity: equal ones stay.
+pub(super) fn distinct(samples: Vec<Sample>) -> Vec<Sample> {
+    let mut seen = BTreeSet::new();
+    let mut is_new = |sample: &Sample| {
+        sample.started.is_empty()
+            || seen.insert((
+                sample.series.clone(),
+                sample.ranks,
+                sample.repeat,
+                sample.started.clone(),
+                sample.process_s.or(sample.value).map(f64::to_bits),
+            ))
+    };
+    samples.into_iter().filter(|sample| is_new(sample)).collect()
 }
 
 /// Sorts runs into curves by series, mode, metric and clock; curves by name.

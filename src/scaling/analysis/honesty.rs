@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::groups::Group;
-use super::words::{list, seconds};
+use super::words::{counted, list, seconds};
 use super::{Mode, Options, Timing, rows};
 use crate::scaling::stats::median;
 
@@ -30,7 +30,7 @@ pub(super) fn warnings(group: &Group, options: &Options) -> Vec<String> {
     let sizes: BTreeSet<u64> =
         group.points.iter().map(|point| point.ranks * point.threads).collect();
     if sizes.len() < 3 {
-        warn(format!("{} sizes measured; a curve needs at least 3", sizes.len()));
+        warn(format!("{} measured; a curve needs at least 3", counted(sizes.len(), "size")));
     }
     let shortest = group.points.iter().filter_map(|point| median(&point.values()));
     let shortest = shortest.fold(f64::INFINITY, f64::min);
@@ -41,11 +41,11 @@ pub(super) fn warnings(group: &Group, options: &Options) -> Vec<String> {
         ));
     }
     if !group.failed.is_empty() {
-        let ranks: BTreeSet<String> = group.failed.iter().map(|f| f.ranks.to_string()).collect();
-        let ranks: Vec<String> = ranks.into_iter().collect();
+        let ranks: BTreeSet<u64> = group.failed.iter().map(|failed| failed.ranks).collect();
+        let ranks: Vec<String> = ranks.iter().map(ToString::to_string).collect();
         warn(format!(
-            "{} runs failed (at {} ranks; the first: {})",
-            group.failed.len(),
+            "{} failed (at {} ranks; the first: {})",
+            counted(group.failed.len(), "run"),
             list(&ranks),
             group.failed[0].why
         ));
@@ -63,6 +63,10 @@ pub(super) fn warnings(group: &Group, options: &Options) -> Vec<String> {
         warn(format!(
             "taken for a {mode} series from the work of its runs; say --mode {mode} if so"
         ));
+    }
+    let studies: BTreeSet<&String> = group.runs().filter_map(|run| run.study.as_ref()).collect();
+    if studies.len() > 1 {
+        warn(format!("different commands in one series: {}", list(&Vec::from_iter(studies))));
     }
     let machines: BTreeSet<&str> = group
         .runs()

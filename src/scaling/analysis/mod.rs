@@ -43,6 +43,12 @@ impl Default for Options {
 /// # Errors
 /// Bad input, when no run gave a value or a mode cannot be told.
 pub fn analyse(samples: Vec<Sample>, notes: &[String], options: &Options) -> Result<Report> {
+    let mut notes = notes.to_vec();
+    let given = samples.len();
+    let samples = groups::distinct(samples);
+    if samples.len() < given {
+        notes.push(format!("{} were given twice and count once", given - samples.len()));
+    }
     let setup = setup::facts(&samples);
     let groups = groups::group(samples, options.mode)?;
     if groups.iter().all(|group| group.points.is_empty()) {
@@ -52,7 +58,7 @@ pub fn analyse(samples: Vec<Sample>, notes: &[String], options: &Options) -> Res
             why.map_or_else(String::new, |failed| format!(" (the first: {})", failed.why))
         )));
     }
-    let mut warnings = notes.to_vec();
+    let mut warnings = notes.clone();
     let mut series = Vec::new();
     for group in groups {
         warnings.extend(honesty::warnings(&group, options));
@@ -77,7 +83,12 @@ pub fn analyse(samples: Vec<Sample>, notes: &[String], options: &Options) -> Res
 fn curve(group: &Group, options: &Options, cut: bool) -> Series {
     let (rows, base) = rows::of(group, options.baseline);
     let baseline = rows::baseline(group, &rows[base], options.baseline);
-    let fitted = models::analyse(&model_study(group, &rows), &models::Settings::default());
+    let mut fitted = models::analyse(&model_study(group, &rows), &models::Settings::default());
+    // One spread in the whole report: that of all models that fit about as well.
+    if let (Some(pmnf), Some(far)) = (&mut fitted.models.pmnf, fitted.band.last()) {
+        pmnf.spread = if far.lo > 0.0 { far.hi / far.lo - 1.0 } else { 0.0 };
+        pmnf.spread_at = far.p;
+    }
     let mut series = Series {
         name: group.name.clone(),
         mode: group.mode,

@@ -28,7 +28,9 @@ pub(super) fn of(group: &Group, asked: Option<u64>) -> (Vec<Row>, usize) {
 
 /// The rank count that is asked for, by the reader before the study.
 pub(super) fn asked(group: &Group, asked: Option<u64>) -> Option<u64> {
-    asked.or_else(|| group.runs().find_map(|run| run.baseline))
+    // Of a study that was continued with another one, the last word counts.
+    let told = group.runs().filter(|run| run.baseline.is_some());
+    asked.or_else(|| told.max_by(|a, b| a.started.cmp(&b.started)).and_then(|run| run.baseline))
 }
 
 fn base_index(group: &Group, wanted: Option<u64>) -> usize {
@@ -97,7 +99,8 @@ fn plain(group: &Group, point: &Point) -> Row {
         mpi_share: share(|tree| tree.mpi_share),
         useful_share: share(|tree| tree.parallel),
         peak_rss_bytes_per_node: seen.map(|(record, _)| {
-            record.peak_rss_bytes.max * record.ranks.div_ceil(record.nodes.max(1))
+            let ranks = record.ranks.div_ceil(record.nodes.max(1));
+            record.peak_rss_bytes.max.saturating_mul(ranks)
         }),
         bytes_read: bytes(|record| record.io.bytes_read),
         bytes_written: bytes(|record| record.io.bytes_written),

@@ -1,6 +1,6 @@
 //! What a reader wants to know, in sentences with the numbers behind them. Pure.
 
-use super::words::{number, percent, seconds};
+use super::words::{list, number, percent, seconds};
 use super::{Metric, Mode, Row, Series, Unit, size};
 
 /// Efficiencies that programmes ask for.
@@ -20,7 +20,7 @@ pub(super) fn of(series: &Series, runs: u64) -> Vec<String> {
 fn value_of(row: &Row) -> String {
     match (row.median_s, row.throughput) {
         (Some(time), _) => seconds(time),
-        (None, Some(rate)) => format!("{} per unit of time", number(rate)),
+        (None, Some(rate)) => format!("a rate of {}", number(rate)),
         (None, None) => "unknown".into(),
     }
 }
@@ -47,25 +47,36 @@ fn base_row(series: &Series) -> &Row {
 fn baseline(series: &Series) -> String {
     let row = base_row(series);
     format!(
-        "Speedups and efficiencies are relative to {}, which took {} ({}).",
+        "Speedups and efficiencies are relative to {}: {} ({}).",
         count(series, row),
         value_of(row),
         series.baseline.why
     )
 }
 
-/// The last row before the efficiency falls below, seen from the baseline.
+/// The largest size with that efficiency; one with more ranks than cores says nothing.
 fn last_above(series: &Series, threshold: f64) -> Option<&Row> {
+    let above = |row: &&Row| row.efficiency.is_some_and(|e| e >= threshold) && !row.oversubscribed;
+    series.rows.iter().rfind(above)
+}
+
+/// Sizes below `row` whose efficiency is lower than the threshold, for a reader who thinks of a slope.
+fn dips(series: &Series, row: &Row, threshold: f64) -> String {
     let base = size(base_row(series), series.unit);
-    let beyond = series.rows.iter().filter(|row| size(row, series.unit) >= base);
-    beyond.take_while(|row| row.efficiency.is_some_and(|e| e >= threshold)).last()
+    let lower = |other: &&Row| {
+        let at = size(other, series.unit);
+        at > base && at < size(row, series.unit) && other.efficiency.is_some_and(|e| e < threshold)
+    };
+    let dips: Vec<String> =
+        series.rows.iter().filter(lower).map(|row| count(series, row)).collect();
+    if dips.is_empty() { String::new() } else { format!("; it is lower at {}", list(&dips)) }
 }
 
 fn largest(series: &Series) -> Vec<String> {
     let last = series.rows.last().map(|row| row.ranks);
     let [low, high] = THRESHOLDS.map(|threshold| last_above(series, threshold));
     let percent_of = |threshold: f64| format!("{:.0} %", threshold * 100.0);
-    let tell = |asked: String, row: &Row| {
+    let tell = |asked: String, row: &Row, threshold: f64| {
         let more = if Some(row.ranks) == last { "; no larger size was measured" } else { "" };
         let what = match series.mode {
             Mode::Strong => "speedup",
@@ -73,20 +84,21 @@ fn largest(series: &Series) -> Vec<String> {
         };
         Some(format!(
             "The largest size with at least {asked} parallel efficiency is {}: {what} {}, efficiency \
-             {}{more}.",
+             {}{}{more}.",
             count(series, row),
             number(row.speedup?),
-            percent(row.efficiency?)
+            percent(row.efficiency?),
+            dips(series, row, threshold)
         ))
     };
     let [low_asked, high_asked] = THRESHOLDS.map(percent_of);
     let sentences = match (low, high) {
         (Some(low), Some(high)) if low.ranks == high.ranks && low.cores == high.cores => {
-            vec![tell(format!("{low_asked}, and with at least {high_asked},"), low)]
+            vec![tell(format!("{low_asked}, and with at least {high_asked},"), low, THRESHOLDS[1])]
         }
         (low, high) => vec![
-            low.and_then(|row| tell(low_asked, row)),
-            high.and_then(|row| tell(high_asked, row)),
+            low.and_then(|row| tell(low_asked, row, THRESHOLDS[0])),
+            high.and_then(|row| tell(high_asked, row, THRESHOLDS[1])),
         ],
     };
     sentences.into_iter().flatten().collect()
@@ -147,6 +159,9 @@ fn model_limit(series: &Series) -> Option<String> {
     }
     let amdahl = models.amdahl.as_ref().filter(|_| series.mode == Mode::Strong)?;
     let [lo, hi] = amdahl.ci95;
+    if hi <= 0.0 {
+        return Some("Amdahl's law does not fit: the speedup is above the ideal one".into());
+    }
     let bound = amdahl.max_speedup.map_or_else(
         || "which bounds nothing yet".to_owned(),
         |most| format!("which bounds the speedup at {}", number(most)),
@@ -159,19 +174,20 @@ fn model_limit(series: &Series) -> Option<String> {
     ))
 }
 
+/// A peak is told only where the data show one: by the best law, or by an interval without zero.
 fn peak(series: &Series) -> Option<String> {
     let usl = series.models.usl.as_ref()?;
+    let best = series.models.best.as_deref() == Some("USL");
+    let shown = usl.beta_ci95[0] > 0.0;
     Some(match usl.peak_ranks {
-        Some(peak) => format!(
+        Some(peak) if best || shown => format!(
             "By the universal scalability law throughput peaks near {} {}; more make it slower.",
             number(peak),
             unit(series)
         ),
-        None => {
-            "By the universal scalability law there is no peak: nothing measured grows with the \
-                 square of the ranks."
-                .into()
-        }
+        _ => "No peak is shown: by the universal scalability law nothing measured grows with the \
+              square of the size beyond doubt."
+            .into(),
     })
 }
 
@@ -204,7 +220,7 @@ fn prediction(series: &Series) -> Option<String> {
         )
     });
     Some(format!(
-        "Fitted without it, {} predicts the {what} at {} {} to {}{spread}.",
+        "Fitted without it, {} predicts the {what} at {} {} to within {}{spread}.",
         holdout.model,
         holdout.ranks,
         unit(series),

@@ -156,7 +156,7 @@ fn what_speaks_against_a_report_is_told_and_refuses_it() {
         repeat: 2,
         ..failed[0].clone()
     });
-    warns(failed, "1 runs failed (at 1 ranks; the first: it exited with 3)");
+    warns(failed, "1 run failed (at 1 ranks; the first: it exited with 3)");
     let mut missing = strong(&good);
     missing[0].baseline = Some(8);
     warns(missing, "the baseline of 8 ranks is missing");
@@ -204,4 +204,47 @@ fn the_order_of_runs_does_not_matter() {
     turned.reverse();
     let text = |samples| serde_json::to_string(&report_of(samples)).unwrap();
     assert_eq!(text(samples), text(turned));
+}
+
+/// Efficiencies of 1, 0.71, 0.89, 0.89: the largest size is the last one, and the dip is told.
+#[test]
+fn a_dip_does_not_hide_a_larger_size() {
+    let report = report_of(strong(&[(1, 100.0), (2, 70.0), (4, 28.0), (8, 14.0)]));
+    let text = report.series[0].sentences.join("\n");
+    assert!(text.contains("efficiency is 8 ranks: speedup 7.14"), "{text}");
+    assert!(text.contains("it is lower at 2 ranks"), "{text}");
+}
+
+#[test]
+fn what_is_warned_about_is_not_recommended() {
+    let mut samples = table("mode,ranks,wall_s,nodes\nweak,1,9,1\nweak,2,9,1\nweak,4,9,1\n");
+    samples[2].oversubscribed = true;
+    let text = report_of(samples).series[0].sentences.join("\n");
+    assert!(text.contains("Recommended job size: 2 ranks"), "{text}");
+}
+
+/// Amdahl with noise: no peak is told, because none is shown.
+#[test]
+fn a_peak_is_told_only_where_the_data_show_one() {
+    let rows = [1_u32, 2, 4, 8, 16, 32, 64].map(|p| {
+        let time = 100.0
+            * (0.02 + 0.98 / f64::from(p))
+            * (1.0 + 0.02 * (f64::from(p * 7 % 5) - 2.0) / 2.0);
+        (u64::from(p), time)
+    });
+    let text = report_of(strong(&rows)).series[0].sentences.join("\n");
+    assert!(text.contains("No peak is shown"), "{text}");
+    let rows = [1_u32, 2, 4, 8, 16, 32, 64, 128]
+        .map(|p| (u64::from(p), 100.0 / f64::from(p) + 0.05 * f64::from(p)));
+    let text = report_of(strong(&rows)).series[0].sentences.join("\n");
+    assert!(text.contains("throughput peaks near"), "{text}");
+}
+
+/// Two ranks that write at the same time lose that time once.
+#[test]
+fn files_written_side_by_side_count_once() {
+    let sample = record(4.0, &[2.0, 2.0], &[1.0, 1.0], &json!({}));
+    let report = report_of(vec![sample]);
+    let row = &report.series[0].rows[0];
+    assert!((row.io_efficiency.unwrap() - 0.75).abs() < 1e-12, "{row:?}");
 }

@@ -70,11 +70,26 @@ pub fn figures(report: &Report) -> Result<Shown, Error> {
     let alarm = alarm(report);
     let told = |error: canvas::Failed| Error::Draw(error.to_string());
     curves::overlays(report, alarm.as_deref(), &mut shown).map_err(told)?;
-    parts::time_parts(report, alarm.as_deref(), &mut shown).map_err(told)?;
-    models::extrapolations(report, alarm.as_deref(), &mut shown).map_err(told)?;
-    parts::loads(report, alarm.as_deref(), &mut shown).map_err(told)?;
+    let mut first = report.clone();
+    first.series.truncate(SERIES);
+    parts::time_parts(&first, alarm.as_deref(), &mut shown).map_err(told)?;
+    models::extrapolations(&first, alarm.as_deref(), &mut shown).map_err(told)?;
+    parts::loads(&first, alarm.as_deref(), &mut shown).map_err(told)?;
+    if report.series.len() > SERIES {
+        let all = report.series.len();
+        let why =
+            format!("drawn for the first {SERIES} of {all} series; report fewer for the others");
+        for (number, what) in
+            [("6", "parts of the time"), ("7", "models"), ("8", "load of each rank")]
+        {
+            shown.leave_out(number, what, &why);
+        }
+    }
     Ok(shown)
 }
+
+/// Figures of single series are drawn for so many: hundreds would be nothing that anyone looks at.
+const SERIES: usize = 16;
 
 /// What stands on every figure of a report with warnings.
 fn alarm(report: &Report) -> Option<String> {

@@ -68,7 +68,7 @@ fn one(tex: &mut String, report: &Report, series: &Series, k: usize, preset: Pre
     if let Some(warning) = report.warnings.first() {
         let _ = write!(caption, " \\textbf{{Not for publication: {}}}", escape(warning));
     }
-    if preset == Preset::Full && series.rows.iter().any(|row| row.oversubscribed) {
+    if series.rows.iter().any(|row| row.oversubscribed) {
         caption.push_str(" *~More ranks or threads than cores.");
     }
     let columns = "r".repeat(shown.headings.len());

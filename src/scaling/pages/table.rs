@@ -219,8 +219,13 @@ fn over_smallest(series: &Series) -> impl Fn(&Row) -> Cell + '_ {
     }
 }
 
+/// Ranks times threads, with the mark of those that shared cores.
+fn cores(row: &Row) -> Cell {
+    if row.oversubscribed { Cell::Word(format!("{}*", row.cores)) } else { Cell::Count(row.cores) }
+}
+
 fn prace(series: &Series) -> Table {
-    let mut columns = vec![column("Number of cores", |row| Cell::Count(row.cores))];
+    let mut columns = vec![column("Number of cores", cores)];
     columns.push(plain_value_column(series));
     if series.mode == Mode::Strong {
         columns.push(column("Speed-up vs the first one", over_smallest(series)));
@@ -237,7 +242,7 @@ fn csc(series: &Series) -> Table {
     };
     let mut columns = vec![
         column("Nodes", |row| Cell::count(row.nodes)),
-        column("Cores", |row| Cell::Count(row.cores)),
+        column("Cores", cores),
         plain_value_column(series),
     ];
     if series.mode == Mode::Strong {
@@ -252,7 +257,7 @@ fn csc(series: &Series) -> Table {
 fn archer(series: &Series) -> Table {
     let mut columns = vec![
         column("Nodes", |row| Cell::count(row.nodes)),
-        column("Cores", |row| Cell::Count(row.cores)),
+        column("Cores", cores),
         plain_value_column(series),
     ];
     if series.mode == Mode::Strong {

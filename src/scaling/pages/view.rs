@@ -96,7 +96,7 @@ fn series_view(series: &Series, preset: Preset) -> SeriesView<'_> {
         baseline: table::baseline_sentence(series),
         sentences: &series.sentences,
         table: table::scaling(series, preset).shown(),
-        oversubscribed: preset == Preset::Full && series.rows.iter().any(|row| row.oversubscribed),
+        oversubscribed: series.rows.iter().any(|row| row.oversubscribed),
         few_repeats: series.rows.iter().any(|row| row.ci95_s.is_some() && row.repeats < 6),
         resources: table::resources(series).shown(),
         tree_heads,

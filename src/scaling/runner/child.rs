@@ -59,6 +59,17 @@ fn stopped() -> &'static Arc<AtomicBool> {
     })
 }
 
+/// When this process is killed, the command is told to end too: launchers then end their ranks.
+#[expect(unsafe_code, reason = "a call between fork and exec")]
+fn end_with_parent(command: &mut Command) {
+    let ask = || nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).map_err(std::io::Error::from);
+    // SAFETY: between fork and exec only this one system call is made, which is async-signal-safe and
+    // allocates nothing.
+    unsafe {
+        command.pre_exec(ask);
+    }
+}
+
 /// Runs a command with its output in `log`, for at most `limit`.
 ///
 /// # Errors
@@ -68,7 +79,9 @@ pub(super) fn run(words: &[String], log: &Path, limit: Duration) -> Result<Ended
     let output = File::create(log).map_err(|cause| Error::io("create", log, &cause))?;
     let both = output.try_clone().map_err(|cause| Error::io("create", log, &cause))?;
     let start = Instant::now();
-    let mut child = Command::new(&words[0])
+    let mut command = Command::new(&words[0]);
+    end_with_parent(&mut command);
+    let mut child = command
         .args(&words[1..])
         .stdin(Stdio::null())
         .stdout(output)
@@ -110,10 +123,8 @@ pub(super) fn run(words: &[String], log: &Path, limit: Duration) -> Result<Ended
         }
     }
     waiter.join().ok();
-    if asked.is_some() {
-        // What the launcher left behind of its group.
-        killpg(group, Signal::SIGKILL).ok();
-    }
+    // What it left behind of its group would run beside the next one.
+    killpg(group, Signal::SIGKILL).ok();
     if stopping {
         return Err(Error {
             kind: Kind::Stopped,

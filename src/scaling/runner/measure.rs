@@ -42,9 +42,6 @@ impl<'a> Bench<'a> {
         surroundings: Surroundings,
     ) -> Result<Self> {
         let work = settings.scratch();
-        if settings.force && work.exists() {
-            std::fs::remove_dir_all(&work).map_err(|cause| Error::io("remove", &work, &cause))?;
-        }
         std::fs::create_dir_all(&work).map_err(|cause| Error::io("create", &work, &cause))?;
         let program = std::env::current_exe()
             .map_err(|cause| Error::io("find", Path::new("/proc/self/exe"), &cause))?;
@@ -72,10 +69,8 @@ impl<'a> Bench<'a> {
     fn job_words(&self, force: bool) -> Vec<String> {
         let (output, record) = self.files();
         let mut words = vec![
-            "--output".to_owned(),
-            output.display().to_string(),
-            "--record".into(),
-            record.display().to_string(),
+            format!("--output={}", output.display()),
+            format!("--record={}", record.display()),
             "--quiet".into(),
         ];
         words.extend(force.then(|| "--force".to_owned()));
@@ -91,6 +86,8 @@ impl<'a> Bench<'a> {
         if !self.study.is_job() {
             return Ok(());
         }
+        // What a start that was stopped has left.
+        self.remove_output()?;
         for point in points {
             let values = self.values(point, 1);
             let mut words = point.command(self.study, &self.study.command, &self.program, &values);
@@ -100,7 +97,7 @@ impl<'a> Bench<'a> {
             let ended = child::run(&words, &log, self.study.timeout)?;
             if !ended.is_ok() {
                 let why = last_words(&log);
-                let why = why.strip_prefix("dcomp: ").unwrap_or(&why);
+                let why = why.split_once(": ").map_or(why.as_str(), |(_, why)| why);
                 return Err(usage(format!(
                     "at {} ranks: {why} ({})",
                     point.ranks,
@@ -138,7 +135,7 @@ impl<'a> Bench<'a> {
                 log.display()
             )));
         }
-        super::runs_file::write_new(&marker, "")
+        super::directory::write_new(&marker, "")
     }
 
     /// One run; repeat 0 is a warm-up. A run that fails is a sample too.
@@ -156,7 +153,7 @@ impl<'a> Bench<'a> {
         let log = self.log(&format!("p{}-t{}-r{repeat}", point.ranks, point.threads));
         let started = now();
         let ended = child::run(&words, &log, study.timeout)?;
-        let seen = self.seen(&ended, &log);
+        let seen = self.seen(point, &ended, &log);
         let read = |value: Value| serde_json::from_value::<Record>(value).ok();
         let record = seen.record.clone().and_then(read);
         let told = record.as_ref().and_then(Record::work);
@@ -164,6 +161,7 @@ impl<'a> Bench<'a> {
         Ok(Sample {
             schema: SCHEMA.into(),
             series: study.name.clone(),
+            study: Some(line_of(&study.command)),
             mode: Some(study.mode),
             ranks: point.ranks,
             nodes: Some(record.as_ref().map_or(point.nodes(), |record| record.nodes)),
@@ -180,7 +178,7 @@ impl<'a> Bench<'a> {
             baseline: study.baseline,
             oversubscribed: record
                 .as_ref()
-                .map_or(point.cores() > self.surroundings.cores(), |record| record.oversubscribed),
+                .map_or(self.surroundings.is_short_of_cores(point), |record| record.oversubscribed),
             command: words,
             started,
             machine: Some(machine.unwrap_or_else(|| self.surroundings.machine())),
@@ -198,7 +196,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn seen(&self, ended: &Ended, log: &Path) -> Seen {
+    fn seen(&self, point: &Point, ended: &Ended, log: &Path) -> Seen {
         let record = self.study.is_job().then(|| self.record()).flatten();
         let fail = |outcome, message: String| Seen { value: None, outcome, message, record: None };
         if ended.status.is_none() {
@@ -214,8 +212,22 @@ impl<'a> Bench<'a> {
                 format!("{}: {why}; see {}", ended.what(), log.display()),
             );
         }
-        if self.study.is_job() && record.as_ref().is_none_or(|record| record["outcome"] != "ok") {
-            return fail(Outcome::Failed, "the run left no record of a verified result".into());
+        if self.study.is_job() {
+            let Some(record) = record.as_ref().filter(|record| record["outcome"] == "ok") else {
+                return fail(Outcome::Failed, "the run left no record of a verified result".into());
+            };
+            // A launcher of another MPI starts so many programs that each believe to be alone.
+            if record["ranks"] != point.ranks {
+                let ran = &record["ranks"];
+                return fail(
+                    Outcome::Failed,
+                    format!(
+                        "it ran on {ran} ranks, not {}: what starts ranks and dcomp's MPI do not belong \
+                         together; see --launcher",
+                        point.ranks
+                    ),
+                );
+            }
         }
         let value = match (&self.pattern, self.study.times_run()) {
             (Some(pattern), _) => match printed(pattern, log) {
@@ -283,8 +295,9 @@ fn last_words(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let telling = |line: &&str| line.chars().any(char::is_alphabetic);
-    // A launcher's comment comes after what the program said.
-    let own = text.lines().rev().filter(telling).find(|line| line.starts_with("dcomp: "));
+    // A launcher's comment comes after what the program said, advice after an error.
+    let errors = ["dcomp: ", "error: "];
+    let own = text.lines().rev().find(|line| errors.iter().any(|word| line.starts_with(word)));
     let line = own.or_else(|| text.lines().rev().find(telling)).unwrap_or("it printed nothing");
     line.chars().take(MOST).collect::<String>().trim().to_owned()
 }

@@ -4,6 +4,7 @@
 //! file, and the same command again goes on where it stopped.
 
 mod child;
+mod directory;
 mod measure;
 mod runs_file;
 pub mod slurm;
@@ -52,8 +53,8 @@ pub struct Done {
     pub found: u64,
     /// Where they are.
     pub file: PathBuf,
-    /// Sizes without any value, in ranks.
-    pub empty: Vec<u64>,
+    /// Sizes with fewer values than asked for, in ranks.
+    pub short: Vec<u64>,
     /// The first failure.
     pub first_failure: Option<String>,
 }
@@ -99,7 +100,9 @@ pub fn run(study: &Study, settings: &Settings) -> Result<Done> {
         .filter(|point| settings.nodes.is_none_or(|nodes| point.nodes() == nodes))
         .collect();
     surroundings.check(study, &points)?;
-    let (mut file, earlier) = RunsFile::open(study, settings)?;
+    directory::lay_out(study, settings)?;
+    let _alone = directory::lock(settings)?;
+    let (mut file, earlier) = RunsFile::open(settings)?;
     let bench = Bench::new(study, settings, surroundings)?;
     if study.prepare.is_empty() {
         bench.rehearse(&points, earlier.is_empty())?;
@@ -125,8 +128,8 @@ pub fn run(study: &Study, settings: &Settings) -> Result<Done> {
     }
     progress.finish();
     done.measured = sizes.iter().map(|size| to_u64(size.values.len())).sum();
-    done.empty =
-        sizes.iter().filter(|size| size.values.is_empty()).map(|size| size.point.ranks).collect();
+    let short = sizes.iter().filter(|size| to_u64(size.values.len()) < study.repeats);
+    done.short = short.map(|size| size.point.ranks).collect();
     bench.clear();
     Ok(done)
 }
@@ -181,32 +184,13 @@ fn measured(
     Ok(sample.value)
 }
 
-impl Settings {
-    /// The file of runs. Jobs that share a directory have one each.
-    fn file(&self) -> PathBuf {
-        self.directory.join(self.own("runs", ".jsonl"))
-    }
-
-    /// Where jobs write what nobody keeps.
-    fn scratch(&self) -> PathBuf {
-        self.directory.join(self.own("work", ""))
-    }
-
-    fn own(&self, stem: &str, ending: &str) -> String {
-        match self.nodes {
-            None => format!("{stem}{ending}"),
-            Some(nodes) => format!("{stem}-{nodes}{ending}"),
-        }
-    }
-}
-
 /// Makes a study's directory with its `study.toml`, for jobs that start later.
 ///
 /// # Errors
 /// When another study is there, or the system refuses.
 pub fn lay_out(study: &Study, directory: &Path, force: bool) -> Result<()> {
     let settings = Settings { directory: directory.into(), nodes: None, force, quiet: true };
-    runs_file::lay_out(study, &settings)
+    directory::lay_out(study, &settings)
 }
 
 /// What a study measures.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{line_of, runs_file, usage};
+use super::{directory as study_directory, line_of, usage};
 use crate::error::{Error, Result};
 use crate::scaling::scripts::Script;
 
@@ -42,7 +42,7 @@ pub fn submit(scripts: &[Script], directory: &Path, force: bool) -> Result<Vec<S
         }
     }
     for script in scripts {
-        runs_file::write_new(&folder.join(&script.name), &script.text)?;
+        study_directory::write_new(&folder.join(&script.name), &script.text)?;
     }
     let mut jobs: Vec<String> = Vec::new();
     let mut lines = Vec::new();
@@ -51,6 +51,10 @@ pub fn submit(scripts: &[Script], directory: &Path, force: bool) -> Result<Vec<S
         let words = sbatch(script, directory, after);
         let job = start(&words).map_err(|error| {
             let so_far = if jobs.is_empty() {
+                // So that the same command works once the cause is mended.
+                for script in scripts {
+                    std::fs::remove_file(folder.join(&script.name)).ok();
+                }
                 "no job was submitted".to_owned()
             } else {
                 format!("submitted before: {}; scancel ends them", jobs.join(" "))

@@ -48,6 +48,12 @@ impl Surroundings {
         self.cpus * self.nodes.unwrap_or(1)
     }
 
+    /// Whether a size has more threads than there are CPUs, on a node or in all.
+    pub fn is_short_of_cores(&self, point: &Point) -> bool {
+        let on_a_node = point.ranks_per_node * point.threads;
+        point.cores() > self.cores() || (self.nodes.is_some() && on_a_node > self.cpus)
+    }
+
     /// Refuses what cannot start here.
     ///
     /// # Errors

@@ -188,6 +188,13 @@ impl Study {
         if self.command.is_empty() {
             return Err(wrong("command", "it is empty; give the program and its arguments"));
         }
+        if self.command[0].is_empty() {
+            return Err(wrong("command", "its first word is empty; give the program"));
+        }
+        self.check_own_words(&wrong)?;
+        if self.ranks.iter().any(|ranks| *ranks > 1 << 24) {
+            return Err(wrong("ranks", "more than 16777216 are more than any machine has"));
+        }
         if self.ranks.is_empty() || self.ranks.contains(&0) {
             return Err(wrong("ranks", "give one or more rank counts of at least 1"));
         }
@@ -212,6 +219,10 @@ impl Study {
         }
         if self.until.is_some_and(|until| !(0.0001..=1.0).contains(&until)) {
             return Err(wrong("until", "give a percentage from 0.01% to 100%"));
+        }
+        if self.until.is_some() && self.max_repeats < self.repeats {
+            let why = format!("{} is less than repeats, {}", self.max_repeats, self.repeats);
+            return Err(wrong("max_repeats", &why));
         }
         if self.timeout.is_zero() {
             return Err(wrong("timeout", "give a time such as 10m"));
@@ -243,7 +254,10 @@ impl Study {
                     ),
                 ));
             }
-            growth.parse::<Growth>().map_err(|why| wrong("grow", &why))?;
+            let grown = growth.parse::<Growth>().map_err(|why| wrong("grow", &why))?;
+            if self.ranks.iter().any(|ranks| grown.at(*ranks) == 0) {
+                return Err(wrong("grow", &format!("{key} = {growth} is rounded to 0; give more")));
+            }
         }
         if let Some(work) = &self.work {
             work.parse::<Growth>().map_err(|why| wrong("work", &why))?;
@@ -262,6 +276,23 @@ impl Study {
             }
         }
         Ok(())
+    }
+}
+
+impl Study {
+    /// A job gets its output and record from the study, so its words name none.
+    fn check_own_words(&self, wrong: &impl Fn(&str, &str) -> Error) -> Result<()> {
+        let own = |word: &&String| {
+            let name = word.split('=').next().unwrap_or_default();
+            ["-o", "--output", "--record", "--dry-run"].contains(&name)
+        };
+        match self.command.iter().find(own).filter(|_| self.is_job()) {
+            Some(word) => Err(wrong(
+                "command",
+                &format!("the study names the outputs of a job itself; leave {word} out"),
+            )),
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use super::super::expand::{self, Growth, Values};
 use super::Study;
 use super::launcher::Launcher;
-use crate::num::to_f64;
 
 /// Placeholders that every command has.
 pub const RESERVED: [&str; 9] =
@@ -53,7 +52,7 @@ impl Point {
     /// The work of a run, for programs that do not tell it themselves.
     pub fn work(&self, study: &Study) -> Option<f64> {
         let growth = study.work.as_ref()?.parse::<Growth>().ok()?;
-        Some(to_f64(growth.at(self.ranks)))
+        Some(growth.exactly_at(self.ranks))
     }
 
     /// The placeholders' values.
