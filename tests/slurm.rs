@@ -4,6 +4,7 @@
 //! cluster for all checks and surely stops it. `DCOMP_NEED_SLURM=1` makes a machine without Slurm a failure.
 //! Takes a minute on two cores. Arguments choose checks by parts of their names.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "dcomp's own names")]
 #![expect(clippy::print_stdout, reason = "the lines of a test program")]
 
 #[path = "slurm/cluster.rs"]
@@ -20,8 +21,10 @@ use cluster::{CANNOT, Cluster, SCRIPT, Traces, traces};
 use serde_json::Value;
 use util::{Dir, Run};
 
+type Check = (&'static str, fn(&Cluster));
+
 /// Checks by name; each gets the running cluster.
-const CHECKS: [(&str, fn(&Cluster)); 12] = [
+const CHECKS: [Check; 12] = [
     // The first one runs beside the others.
     ("a job near its time limit leaves nothing half made", time_limit),
     ("a machine that cannot is told what it lacks", cannot),
@@ -74,7 +77,7 @@ fn main() -> ExitCode {
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn passes(cluster: &Cluster, (name, check): &(&str, fn(&Cluster))) -> bool {
+fn passes(cluster: &Cluster, (name, check): &Check) -> bool {
     let start = Instant::now();
     let passed = catch_unwind(AssertUnwindSafe(|| check(cluster))).is_ok();
     let verdict = if passed { "ok" } else { "FAILED" };
