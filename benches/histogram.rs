@@ -74,9 +74,9 @@ fn count(name: &str, kind: Kind, values: &[i64], rounds: u64) {
     say(&format!("{:28} {held} bytes held, window {window}, list {list}", ""));
 }
 
-fn write(name: &str, form: Form, entries: Vec<Entry>) {
+fn write(name: &str, form: Form, entries: &[Entry]) {
     let bytes = total_bytes(form, entries.iter().copied()).expect("a small file");
-    let slab = Slab { start: 0, entries };
+    let slab = Slab { start: 0, runs: vec![entries] };
     let seconds = median_seconds(|| {
         let done = emit(form, &slab, 0..bytes, PIECE, |offset, piece| {
             black_box((offset, piece));
@@ -120,12 +120,20 @@ fn main() {
 
     let entry = |value: i64, count: u64| Entry { value, count };
     let many = || (1..=10_000).map(|value| entry(value, 10_000)).collect::<Vec<_>>();
-    write("10^4 values x 10^4, text", Form::Text, many());
-    write("10^4 values x 10^4, i64", Form::I64, many());
-    write("10 values x 10^8, text", Form::Text, (1..=10).map(|v| entry(v, 100_000_000)).collect());
-    write("10^6 values x 10, text", Form::Text, (1..=1_000_000).map(|v| entry(v, 10)).collect());
+    write("10^4 values x 10^4, text", Form::Text, &many());
+    write("10^4 values x 10^4, i64", Form::I64, &many());
+    write(
+        "10 values x 10^8, text",
+        Form::Text,
+        &(1..=10).map(|v| entry(v, 100_000_000)).collect::<Vec<_>>(),
+    );
+    write(
+        "10^6 values x 10, text",
+        Form::Text,
+        &(1..=1_000_000).map(|v| entry(v, 10)).collect::<Vec<_>>(),
+    );
     let single = |step: i64| (1..=10_000_000).map(|v| entry(v * step, 1)).collect::<Vec<_>>();
-    write("10^7 values x 1, text, 8 digits", Form::Text, single(1));
-    write("10^7 values x 1, text, 19 digits", Form::Text, single(900_000_000_011));
-    write("10^7 values x 1, i64", Form::I64, single(1));
+    write("10^7 values x 1, text, 8 digits", Form::Text, &single(1));
+    write("10^7 values x 1, text, 19 digits", Form::Text, &single(900_000_000_011));
+    write("10^7 values x 1, i64", Form::I64, &single(1));
 }

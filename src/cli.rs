@@ -3,6 +3,8 @@
 //! Each job's arguments become a deck layer, so that flags and deck keys are one thing. Paths that
 //! go into decks and records are text, so clap refuses those that are not UTF-8.
 
+pub mod scaling;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -26,7 +28,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done and verified, 1 verification failed, 2 usage or deck, 65 bad input data,
-70 internal, 74 I/O. Every run writes a record (--record) that says the same.";
+70 internal, 74 I/O, 75 stopped early. Every run writes a record (--record) that says the same.";
 
 /// The jobs and tools.
 #[derive(Debug, Subcommand)]
@@ -40,6 +42,9 @@ pub enum Command {
     Generate(GenerateCommand),
     /// Colour the raw counts of `mandelbrot --hdf5` again, without computing them.
     Recolor(RecolorArgs),
+    /// Measure how a program scales and report it: for dcomp's jobs and for any other command.
+    #[command(subcommand)]
+    Scaling(scaling::ScalingCommand),
     /// Run the job that a deck names.
     Run(RunArgs),
     /// Check an output against its run record: size and checksum.

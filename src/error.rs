@@ -22,6 +22,8 @@ pub enum Kind {
     Internal,
     /// The operating system refused a read, a write or a file.
     Io,
+    /// Asked to stop; what is done is kept, and the same again goes on.
+    Stopped,
 }
 
 impl Kind {
@@ -33,6 +35,7 @@ impl Kind {
             Self::BadInput => 65,
             Self::Internal => 70,
             Self::Io => 74,
+            Self::Stopped => 75,
         }
     }
 
@@ -44,6 +47,7 @@ impl Kind {
             Self::BadInput => "bad-input",
             Self::Internal => "internal",
             Self::Io => "io",
+            Self::Stopped => "stopped",
         }
     }
 }

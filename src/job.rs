@@ -25,8 +25,8 @@ pub struct Request<S> {
     pub force: bool,
 }
 
-/// A computation in rounds. All methods are collective, and what they return is the same error or
-/// `Ok` on every rank.
+/// A computation in rounds; what a job does not say is one round, or nothing to do. All methods are
+/// collective, and what they return is the same error or `Ok` on every rank.
 pub trait Job<'a>: Sized {
     /// The name on the command line and in the record.
     const NAME: &'static str;
@@ -39,7 +39,10 @@ pub trait Job<'a>: Sized {
     /// When an output cannot be made or the work cannot fit.
     fn plan(request: &'a Request<Self::Spec>, context: &'a Context) -> Result<Self>;
     /// How many rounds follow.
-    fn rounds(&self) -> u64;
+    fn rounds(&self) -> u64 {
+        1
+    }
+
     /// The kernel, on this rank's share of a round.
     ///
     /// # Errors
@@ -49,12 +52,18 @@ pub trait Job<'a>: Sized {
     ///
     /// # Errors
     /// When any rank fails.
-    fn exchange(&mut self, round: u64) -> Result<()>;
+    fn exchange(&mut self, _round: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Checks the round's results.
     ///
     /// # Errors
     /// A verification error when any rank finds a wrong one.
-    fn verify(&mut self, round: u64) -> Result<()>;
+    fn verify(&mut self, _round: u64) -> Result<()> {
+        Ok(())
+    }
+
     /// Writes the round's results.
     ///
     /// # Errors
@@ -64,7 +73,10 @@ pub trait Job<'a>: Sized {
     ///
     /// # Errors
     /// When any rank fails.
-    fn complete(&mut self) -> Result<()>;
+    fn complete(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Checks the totals and reads the outputs back.
     ///
     /// # Errors

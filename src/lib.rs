@@ -18,6 +18,7 @@ pub mod mandelbrot;
 pub mod measure;
 pub mod num;
 pub mod partition;
+pub mod scaling;
 pub mod start;
 pub mod store;
 pub mod threads;

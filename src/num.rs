@@ -49,6 +49,13 @@ pub fn to_f32(value: f64) -> f32 {
     value as f32
 }
 
+/// The nearest `i32`, clamped to its range, NaN to 0: positions in a drawing.
+#[expect(clippy::cast_possible_truncation, reason = "saturation is the documented meaning")]
+#[inline]
+pub fn round_i32(value: f64) -> i32 {
+    value.round() as i32
+}
+
 /// splitmix64's finalizer (Steele, Lea & Flood, OOPSLA 2014): a bijection on 64 bits that is used
 /// as a counter-based generator, so that a random choice depends on its index alone and never on
 /// the rank that makes it.

@@ -6,13 +6,14 @@
 use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::comm::launcher::{self, Launch};
 use crate::error::{Error, Result};
+use crate::measure::clock::Stopwatch;
 use crate::num::len_f64;
 
 /// The threads of this rank.
@@ -109,10 +110,10 @@ impl Threads {
     }
 
     fn region<R>(&self, work: impl FnOnce(&AtomicU64) -> R) -> R {
-        let (start, busy_ns) = (Instant::now(), AtomicU64::new(0));
+        let (start, busy_ns) = (Stopwatch::start(), AtomicU64::new(0));
         let value = work(&busy_ns);
         let mut times = self.times.get();
-        times.wall_s += start.elapsed().as_secs_f64();
+        times.wall_s += start.seconds();
         let busy = Duration::from_nanos(busy_ns.load(Ordering::Relaxed)).as_secs_f64();
         times.busy_s += busy / len_f64(self.count);
         self.times.set(times);
@@ -125,7 +126,7 @@ impl Threads {
 }
 
 fn clocked<R>(busy_ns: &AtomicU64, work: impl FnOnce() -> R) -> R {
-    let start = Instant::now();
+    let start = Stopwatch::start();
     let value = work();
     let spent = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
     busy_ns.fetch_add(spent, Ordering::Relaxed);

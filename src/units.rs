@@ -44,6 +44,18 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| format!("`{text}` is more than 2^63 bytes"))
 }
 
+/// A part from `2%` or `0.02`.
+///
+/// # Errors
+/// A sentence, when the text is neither.
+pub fn parse_percent(text: &str) -> Result<f64, String> {
+    let trimmed = text.trim();
+    let number = trimmed.strip_suffix('%');
+    let part = number.unwrap_or(trimmed).trim().parse::<f64>().ok().filter(|part| part.is_finite());
+    let part = part.ok_or_else(|| format!("`{text}` is no percentage; write 2% or 0.02"))?;
+    Ok(if number.is_some() { part / 100.0 } else { part })
+}
+
 /// A size in a deck: a number of bytes, or text as [`parse_size`] reads it.
 ///
 /// # Errors
@@ -75,6 +87,10 @@ mod tests {
         }
         for text in ["", "K", "1.5G", "-1", "12X", "99999999T", "1e9"] {
             assert!(parse_size(text).is_err(), "{text}");
+        }
+        assert_eq!((parse_percent("2%"), parse_percent(" 0.5 ")), (Ok(0.02), Ok(0.5)));
+        for text in ["", "%", "x%", "nan", "inf%"] {
+            assert!(parse_percent(text).is_err(), "{text}");
         }
         assert_eq!(size(10 << 30), "10 GiB");
         assert_eq!(verdict(5, Some(4), "free"), ", DOES NOT FIT: 4 B free");

@@ -123,6 +123,18 @@ fn exchanges(comm: &Comm) {
     counts[to_usize(size - 1)] = if rank == 0 { 3000 } else { 0 };
     let received = comm.exchange(&vec![7; to_usize(counts.iter().sum())], &counts);
     assert_eq!(received.bytes.len(), if rank == size - 1 { 3000 } else { 0 });
+    // Ranges that overlap and leave gaps, of items wider than a round; a rank keeps its own.
+    let item = |from: u64, at: u64| [mix64(from << 32 | at), from, at];
+    let items: Vec<[u64; 3]> = (0..40).map(|at| item(rank, at)).collect();
+    let range = |from: u64, to: u64| {
+        let start = mix64(from ^ to) % 30;
+        start..if from == to { start } else { start + mix64(from * 100 + to) % 10 }
+    };
+    let indices = |to| to_usize(range(rank, to).start)..to_usize(range(rank, to).end);
+    let (came, counts) = comm.exchange_ranges(&items, &(0..size).map(indices).collect::<Vec<_>>());
+    let from = |from: u64| range(from, rank).map(move |at| item(from, at));
+    assert_eq!(came, (0..size).flat_map(from).collect::<Vec<_>>());
+    assert_eq!(counts, (0..size).map(|rank| from(rank).count()).collect::<Vec<_>>());
     let gathered = comm.gather_bytes(&message(rank, 1));
     if comm.is_root() {
         assert_eq!(gathered, (0..size).map(|rank| message(rank, 1)).collect::<Vec<_>>());

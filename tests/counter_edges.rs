@@ -32,6 +32,23 @@ fn memory_is_obeyed_whatever_the_threads() {
     assert_eq!(dir.json("sorted.txt.json")["outcome"], "ok");
 }
 
+/// 2^20 distinct values a rank, of 16 bytes: what stays with its rank is not copied to change ranks.
+#[test]
+fn sparse_values_are_held_once() {
+    let dir = Dir::new("cs-once");
+    let (min, max) = (format!("--min={}", i64::MIN), format!("--max={}", i64::MAX));
+    let words = ["--packed", "-o", "many", "--files", "1024", "--per-file", "2048", &min, &max];
+    dir.dcomp(&[&["generate", "numbers", "-q"], &words[..]].concat()).ok();
+    let peak = |input: &str| {
+        dir.dcomp(&["counter-sort", input, "--force", "--threads", "1"]).ranks(2).ok();
+        dir.json("sorted.txt.json")["peak_rss_bytes"]["max"].as_u64().unwrap()
+    };
+    dir.write("one", "1\n");
+    let taken = peak("many") - peak("one");
+    assert!(taken < 48 << 20, "{taken} bytes for 2^20 values a rank");
+    assert!(dir.read("sorted.txt") == b"1\n");
+}
+
 #[test]
 fn nothing_that_is_read_is_written() {
     let dir = Dir::new("cs-apart");

@@ -9,6 +9,8 @@
 
 #[path = "slurm/cluster.rs"]
 mod cluster;
+#[path = "slurm/studies.rs"]
+mod studies;
 #[allow(dead_code, reason = "shared with the other tests")]
 #[path = "util.rs"]
 mod util;
@@ -21,10 +23,11 @@ use cluster::{CANNOT, Cluster, SCRIPT, Traces, traces};
 use serde_json::Value;
 use util::{Dir, Run};
 
+/// A check's name and what it does.
 type Check = (&'static str, fn(&Cluster));
 
 /// Checks by name; each gets the running cluster.
-const CHECKS: [Check; 12] = [
+const CHECKS: [Check; 14] = [
     // The first one runs beside the others.
     ("a job near its time limit leaves nothing half made", time_limit),
     ("a machine that cannot is told what it lacks", cannot),
@@ -36,6 +39,8 @@ const CHECKS: [Check; 12] = [
     ("srun without MPI is refused", no_mpi),
     ("hostile names arrive unharmed", hostile_names),
     ("scripts start what they say", command_lines),
+    ("a study is submitted, measured and reported", studies::submitted),
+    ("a study runs in one allocation", studies::in_one_allocation),
     ("clusters live side by side and leave nothing", side_by_side),
     ("a cluster ends with its keeper and its caller", orphans),
 ];

@@ -15,6 +15,7 @@ mod memory;
 mod oracles;
 mod readers;
 mod record;
+mod scaling;
 mod tidy;
 mod usage;
 mod util;

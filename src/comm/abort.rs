@@ -52,22 +52,3 @@ fn abort_world(code: i32) -> ! {
     }
     std::process::abort();
 }
-
-/// Open MPI polls at full speed while waiting. With more ranks than cores a waiting rank would
-/// take the core from the rank it waits for, so it is told to yield, unless the user decided.
-pub(super) fn yield_when_oversubscribed() {
-    const YIELD: &str = "OMPI_MCA_mpi_yield_when_idle";
-    let local_size = std::env::var("OMPI_COMM_WORLD_LOCAL_SIZE").ok();
-    let ranks: usize = local_size.and_then(|text| text.parse().ok()).unwrap_or(1);
-    let cores = num_cores();
-    if ranks > cores && std::env::var_os(YIELD).is_none() {
-        // SAFETY: dcomp has started no thread before MPI, so nobody reads the environment now.
-        unsafe { std::env::set_var(YIELD, "1") };
-    }
-}
-
-/// Cores of this machine that any process may use; a rank's own mask may be one core.
-fn num_cores() -> usize {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    text.lines().filter(|line| line.starts_with("processor")).count().max(1)
-}

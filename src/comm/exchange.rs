@@ -1,10 +1,13 @@
-//! The personalised all-to-all exchange of byte strings, of any size.
+//! The personalised all-to-all exchange of plain data, of any size.
 //!
-//! Counts travel first (one small all-to-all), then the payload: in one call when everything fits
-//! the round, else in rounds of bounded pieces per destination, staged through one buffer. The
-//! rounds cost a copy of the payload; they are what keeps C `int` counts and displacements from
-//! overflowing. Received bytes lie in rank order, as if the exchange had been one call.
+//! Counts travel first (one small all-to-all), then the payload: in one call, from where it lies to
+//! where it stays, when counts and displacements fit C `int`s; else in rounds of bounded pieces per
+//! destination, staged through one buffer, which costs a copy of the payload. What is received lies
+//! in rank order, as if the exchange had been one call.
 
+use std::ops::Range;
+
+use bytemuck::Pod;
 use mpi::collective::CommunicatorCollectives;
 use mpi::datatype::{Partition, PartitionMut};
 
@@ -35,6 +38,19 @@ impl Received {
     }
 }
 
+/// Which bytes travel: how many to or from each rank, and where in the buffer each rank's begin.
+struct Cuts {
+    counts: Vec<u64>,
+    displs: Vec<u64>,
+}
+
+impl Cuts {
+    fn of(counts: Vec<u64>) -> Self {
+        let displs = displacements(&counts);
+        Self { counts, displs }
+    }
+}
+
 impl Comm {
     /// Collective. Sends `send_counts[r]` bytes of `send`, which lie in rank order, to rank `r`.
     ///
@@ -43,52 +59,83 @@ impl Comm {
     pub fn exchange(&self, send: &[u8], send_counts: &[u64]) -> Received {
         assert_eq!(to_u64(send_counts.len()), self.size(), "one count per rank");
         assert_eq!(send_counts.iter().sum::<u64>(), to_u64(send.len()), "counts cover the payload");
-        let Some(mpi) = &self.mpi else {
+        if self.mpi.is_none() {
             return Received { bytes: send.to_vec(), counts: send_counts.to_vec() };
-        };
-        let mut counts = vec![0_u64; send_counts.len()];
-        self.timed(1, 0, || mpi.all.all_to_all_into(send_counts, &mut counts[..]));
-        let total = to_usize(counts.iter().sum());
-        let mut bytes = vec![0_u8; total];
-        self.count_payload(send_counts);
-
-        // One decision for all ranks: does the fullest of them fit one round?
-        let largest_pair = send_counts.iter().copied().max().unwrap_or(0);
-        let mut largest = [to_u64(send.len().max(total)), largest_pair];
-        self.all_reduce(Op::Max, &mut largest);
-        if largest[0] <= to_u64(self.round_bytes) {
-            self.exchange_round(send, send_counts, &mut bytes, &counts);
-        } else {
-            self.exchange_in_rounds(send, send_counts, &mut bytes, &counts, largest[1]);
         }
+        let (bytes, counts) = self.exchange_cuts(send, &Cuts::of(send_counts.to_vec()));
         Received { bytes, counts }
+    }
+
+    /// Collective. Sends `send[ranges[r]]` to rank `r`. Ranges may leave out items, as what a rank
+    /// keeps, and may overlap. What came, in rank order, and how many items came from each rank.
+    ///
+    /// # Panics
+    /// When there are not as many ranges as ranks, or one leaves `send`.
+    pub fn exchange_ranges<T: Pod>(
+        &self,
+        send: &[T],
+        ranges: &[Range<usize>],
+    ) -> (Vec<T>, Vec<usize>) {
+        assert_eq!(to_u64(ranges.len()), self.size(), "one range per rank");
+        if self.mpi.is_none() {
+            return (send[ranges[0].clone()].to_vec(), vec![ranges[0].len()]);
+        }
+        let item = to_u64(size_of::<T>());
+        let counts = ranges.iter().map(|range| item * to_u64(send[range.clone()].len())).collect();
+        let displs = ranges.iter().map(|range| item * to_u64(range.start)).collect();
+        let (items, counts) = self.exchange_cuts(send, &Cuts { counts, displs });
+        (items, counts.iter().map(|bytes| to_usize(bytes / item)).collect())
+    }
+
+    /// What came, and how many bytes of it from each rank.
+    fn exchange_cuts<T: Pod>(&self, send: &[T], cuts: &Cuts) -> (Vec<T>, Vec<u64>) {
+        let mpi = self.mpi.as_ref().expect("only called with MPI");
+        let mut counts = vec![0_u64; cuts.counts.len()];
+        self.timed(1, 0, || mpi.all.all_to_all_into(&cuts.counts[..], &mut counts[..]));
+        let total = counts.iter().sum();
+        let mut items = bytemuck::zeroed_vec(to_usize(total) / size_of::<T>());
+        self.count_payload(&cuts.counts);
+
+        // One decision for all ranks: does the fullest of them fit one call?
+        let send: &[u8] = bytemuck::cast_slice(send);
+        let largest_pair = cuts.counts.iter().copied().max().unwrap_or(0);
+        let mut largest = [to_u64(send.len()).max(total), largest_pair];
+        self.all_reduce(Op::Max, &mut largest);
+        let (bytes, received) = (bytemuck::cast_slice_mut(&mut items), Cuts::of(counts));
+        if largest[0] <= to_u64(self.whole_bytes) {
+            self.exchange_round(send, cuts, bytes, &received);
+        } else {
+            self.exchange_in_rounds(send, cuts, bytes, &received, largest[1]);
+        }
+        (items, received.counts)
     }
 
     /// Rounds of at most `piece` bytes per pair of ranks, staged so that displacements stay small.
     fn exchange_in_rounds(
         &self,
         send: &[u8],
-        send_counts: &[u64],
+        cuts: &Cuts,
         bytes: &mut [u8],
-        counts: &[u64],
+        received: &Cuts,
         largest_pair: u64,
     ) {
         let piece = to_u64(self.round_bytes).div_ceil(self.size()).max(1);
-        let (send_displs, recv_displs) = (displacements(send_counts), displacements(counts));
         let mut staging = Vec::new();
         for done in (0..largest_pair).step_by(to_usize(piece)) {
             let part = |whole: &u64| whole.saturating_sub(done).min(piece);
-            let send_part: Vec<u64> = send_counts.iter().map(part).collect();
-            let recv_part: Vec<u64> = counts.iter().map(part).collect();
+            let send_part = Cuts::of(cuts.counts.iter().map(part).collect());
+            let recv_part = Cuts::of(received.counts.iter().map(part).collect());
             staging.clear();
-            for (&displ, &len) in send_displs.iter().zip(&send_part).filter(|(_, len)| **len > 0) {
+            let leaving = cuts.displs.iter().zip(&send_part.counts);
+            for (&displ, &len) in leaving.filter(|(_, len)| **len > 0) {
                 let from = to_usize(displ + done);
                 staging.extend_from_slice(&send[from..from + to_usize(len)]);
             }
-            let mut arrived = vec![0_u8; to_usize(recv_part.iter().sum())];
+            let mut arrived = vec![0_u8; to_usize(recv_part.counts.iter().sum())];
             self.exchange_round(&staging, &send_part, &mut arrived, &recv_part);
             let mut rest = &arrived[..];
-            for (&displ, &len) in recv_displs.iter().zip(&recv_part).filter(|(_, len)| **len > 0) {
+            let came = received.displs.iter().zip(&recv_part.counts);
+            for (&displ, &len) in came.filter(|(_, len)| **len > 0) {
                 let (piece, tail) = rest.split_at(to_usize(len));
                 let to = to_usize(displ + done);
                 bytes[to..to + piece.len()].copy_from_slice(piece);
@@ -98,26 +145,28 @@ impl Comm {
     }
 
     /// One `MPI_Alltoallv` whose counts and displacements fit a C `int`.
-    fn exchange_round(&self, send: &[u8], send_counts: &[u64], bytes: &mut [u8], counts: &[u64]) {
+    fn exchange_round(&self, send: &[u8], cuts: &Cuts, bytes: &mut [u8], received: &Cuts) {
         let mpi = self.mpi.as_ref().expect("only called with MPI");
         assert_eq!(
-            send_counts.len(),
-            counts.len(),
+            cuts.counts.len(),
+            received.counts.len(),
             "rsmpi reads as many counts as ranks unchecked"
         );
-        assert_eq!(counts.iter().sum::<u64>(), to_u64(bytes.len()), "room for what arrives");
+        let came: u64 = received.counts.iter().sum();
+        assert_eq!(came, to_u64(bytes.len()), "room for what arrives");
         let ints = |values: &[u64]| -> Vec<mpi::Count> {
             values.iter().map(|&value| count(index(value))).collect()
         };
-        let (send_ints, recv_ints) = (ints(send_counts), ints(counts));
-        let (send_displs, recv_displs) =
-            (ints(&displacements(send_counts)), ints(&displacements(counts)));
         // A real address even for nothing: 0x1, an empty Vec's, means MPI_IN_PLACE to Open MPI.
         let (nothing, mut nowhere) = ([0_u8; 8], [0_u8; 8]);
-        let send = if send.is_empty() { &nothing[..] } else { send };
+        let (send, send_displs) = if send.is_empty() {
+            (&nothing[..], vec![0; cuts.displs.len()])
+        } else {
+            (send, ints(&cuts.displs))
+        };
         let bytes = if bytes.is_empty() { &mut nowhere[..] } else { bytes };
-        let send = Partition::new(send, send_ints, &send_displs[..]);
-        let mut recv = PartitionMut::new(bytes, recv_ints, &recv_displs[..]);
+        let send = Partition::new(send, ints(&cuts.counts), send_displs);
+        let mut recv = PartitionMut::new(bytes, ints(&received.counts), ints(&received.displs));
         self.timed(0, 0, || mpi.all.all_to_all_varcount_into(&send, &mut recv));
     }
 

@@ -14,15 +14,16 @@ mod collectives;
 mod counter;
 mod exchange;
 pub mod launcher;
+mod tune;
 mod window;
 
 use std::cell::Cell;
-use std::time::Instant;
 
 use mpi::environment::Universe;
 use mpi::topology::{Color, Communicator, SimpleCommunicator};
 
 use crate::error::{Error, Result};
+use crate::measure::clock::Stopwatch;
 use crate::num::to_u64;
 pub use abort::{end_process_on_panic, host_name};
 pub use collectives::{Element, Op};
@@ -69,13 +70,18 @@ pub struct Comm {
     size: u64,
     place: NodePlace,
     stats: Cell<CommStats>,
-    /// Most bytes that one rank hands to one collective call.
+    /// Most bytes that one rank hands to one collective call that stages them.
     round_bytes: usize,
+    /// Most bytes that an exchange moves in one call, without staging.
+    whole_bytes: usize,
 }
 
 /// A round's payload per rank. Large enough that latency vanishes, small enough that staging
 /// copies stay out of the memory budget; `DCOMP_ROUND_BYTES` forces tiny rounds in tests.
 const ROUND_BYTES: usize = 32 << 20;
+
+/// What C `int`s can count: up to here an exchange needs no staging.
+const WHOLE_BYTES: usize = (1 << 31) - 1;
 
 impl Comm {
     /// Collective. Starts MPI when a launcher started this process, else makes the one-rank form.
@@ -98,12 +104,13 @@ impl Comm {
             size: 1,
             place: NodePlace { local_rank: 0, local_size: 1, node_count: 1 },
             stats: Cell::default(),
-            round_bytes: round_bytes(),
+            round_bytes: forced_round().unwrap_or(ROUND_BYTES),
+            whole_bytes: forced_round().unwrap_or(WHOLE_BYTES),
         }
     }
 
     fn start_mpi(launched_size: Option<u64>) -> Result<Self> {
-        abort::yield_when_oversubscribed();
+        tune::tune();
         let (universe, granted) = mpi::initialize_with_threading(mpi::Threading::Funneled)
             .ok_or_else(|| Error::internal("MPI was started twice"))?;
         if granted < mpi::Threading::Funneled {
@@ -133,7 +140,8 @@ impl Comm {
             rank,
             size,
             stats: Cell::default(),
-            round_bytes: round_bytes(),
+            round_bytes: forced_round().unwrap_or(ROUND_BYTES),
+            whole_bytes: forced_round().unwrap_or(WHOLE_BYTES),
         };
         let mut leaders = [u64::from(comm.place.local_rank == 0)];
         comm.all_reduce(Op::Sum, &mut leaders);
@@ -183,10 +191,10 @@ impl Comm {
 
     /// Times a call into MPI and counts what it sent.
     fn timed<T>(&self, messages: u64, bytes: u64, call: impl FnOnce() -> T) -> T {
-        let start = Instant::now();
+        let watch = Stopwatch::start();
         let value = call();
         let mut stats = self.stats.get();
-        stats.mpi_s += start.elapsed().as_secs_f64();
+        stats.mpi_s += watch.seconds();
         stats.messages += messages;
         stats.bytes_sent += bytes;
         self.stats.set(stats);
@@ -208,10 +216,10 @@ fn node_communicator(world: &SimpleCommunicator) -> SimpleCommunicator {
     }
 }
 
-fn round_bytes() -> usize {
-    let forced = std::env::var("DCOMP_ROUND_BYTES").ok().and_then(|text| text.parse().ok());
+fn forced_round() -> Option<usize> {
+    let forced = std::env::var("DCOMP_ROUND_BYTES").ok()?.parse::<usize>().ok();
     // At least one u64 per round, or a reduction would never advance.
-    forced.unwrap_or(ROUND_BYTES).max(8)
+    forced.map(|bytes| bytes.max(8))
 }
 
 fn rank_u64(rank: mpi::Rank) -> u64 {

@@ -4,13 +4,15 @@
 //! rank gets one slab (large dense ranges: a reduce-scatter), and values with counts that travel to
 //! the rank of their range (sparse values; the ranges are cut by regular sampling, so that no rank
 //! gets many more distinct values than another: Shi & Schaeffer, J. Parallel Distrib. Comput. 14
-//! (1992)). After the latter two, each slab's entries travel once more, to the ranks whose bytes of
-//! the output they make: a value that is 99 % of the data is then written by 99 % of the ranks.
+//! (1992)). After the latter two, entries at the edges of the shares travel once more, to the ranks
+//! whose bytes of the output they make: a value that is 99 % of the data is then written by 99 % of
+//! the ranks. Entries that stay are never copied: at 16 bytes a value, the page faults of a second
+//! buffer take longer than merging does.
 
 use std::ops::Range;
 
-use super::emit::{Entry, Form, Slab, part, total_bytes};
-use super::histogram::{Counts, Limits};
+use super::emit::{Entry, Form, Part, Slab, parts, total_bytes};
+use super::histogram::{Counts, Limits, merge};
 use super::spec::Combine;
 use super::stats::Summary;
 use crate::comm::{Comm, Op};
@@ -25,6 +27,9 @@ const WHOLE_MAX: u64 = 1 << 20;
 /// Samples per rank for the cuts of an exchange, on average.
 const SAMPLES: u64 = 64;
 
+/// Bytes of an entry, at rest and on its way.
+const ENTRY_BYTES: u64 = 16;
+
 /// Output is cut at multiples of this, the block size of common file systems.
 const BLOCK_BYTES: u64 = 4096;
 
@@ -33,17 +38,57 @@ pub struct Combined {
     /// How it was combined.
     pub method: Combine,
     /// What makes this rank's bytes of the output.
-    pub slab: Slab,
-    /// This rank's bytes of the output.
-    pub bytes: Range<u64>,
+    output: Output,
     /// Bytes of the output.
     pub total_bytes: u64,
-    /// This rank's share of the values; the ranks' shares follow each other in value.
-    pub share: Vec<Entry>,
+    /// Entries of this rank, or of all where every rank has them.
+    entries: Vec<Entry>,
+    /// Which of them are this rank's share of the values.
+    share: Range<usize>,
     /// Over all values.
     pub summary: Summary,
     /// The least bytes that had to change ranks.
     pub moved_bytes: u64,
+}
+
+/// What makes a rank's bytes of the output: own entries between those of lower and higher ranks.
+#[derive(Default)]
+struct Output {
+    bytes: Range<u64>,
+    /// Where in the output the first copy of the first entry starts.
+    start: u64,
+    /// Which of the rank's own entries.
+    own: Range<usize>,
+    others: Vec<Entry>,
+    /// How many of the others come first.
+    lower: usize,
+}
+
+impl Combined {
+    /// This rank's share of the values; the ranks' shares follow each other in value.
+    pub fn share(&self) -> &[Entry] {
+        &self.entries[self.share.clone()]
+    }
+
+    /// This rank's bytes of the output.
+    pub fn bytes(&self) -> Range<u64> {
+        self.output.bytes.clone()
+    }
+
+    /// What makes this rank's bytes of the output.
+    pub fn slab(&self) -> Slab<'_> {
+        let Output { start, own, others, lower, .. } = &self.output;
+        let (before, after) = others.split_at(*lower);
+        Slab { start: *start, runs: vec![before, &self.entries[own.clone()], after] }
+    }
+
+    /// Changes one of this rank's values, for the test of the checks.
+    pub fn flip(&mut self) {
+        let Output { own, others, .. } = &mut self.output;
+        if let Some(entry) = others.first_mut().or(self.entries[own.clone()].first_mut()) {
+            entry.value ^= 1;
+        }
+    }
 }
 
 /// Collective. Combines the ranks' counts; `memory_bytes` is what a rank may use for it.
@@ -52,40 +97,52 @@ pub struct Combined {
 /// When a wished way does not fit the memory, or the output would exceed 2^63 bytes.
 pub fn combine(
     context: &Context,
-    counts: &Counts,
+    counts: Counts,
     wish: Combine,
     form: Form,
     memory_bytes: u64,
 ) -> Result<Combined> {
     let comm = &context.comm;
-    let Some(range) = common_range(comm, counts) else {
+    let Some(range) = common_range(comm, &counts) else {
         return Ok(empty(wish));
     };
-    let method = choose(comm, counts, wish, range, memory_bytes)?;
+    let method = choose(comm, &counts, wish, range, memory_bytes)?;
     let mut moved = 0;
-    let (share, all) = match method {
+    let (entries, is_all) = match method {
         Combine::AllReduce | Combine::Auto => {
-            let all = all_reduce(comm, counts, range);
+            let all = all_reduce(comm, &counts, range);
             moved += 8 * to_u64(all.len()) * u64::from(comm.size() > 1);
-            let mine = block(to_u64(all.len()), comm.size(), comm.rank());
-            (all[to_usize(mine.start)..to_usize(mine.end)].to_vec(), Some(all))
+            (all, true)
         }
-        Combine::ReduceScatter => (reduce_scatter(comm, counts, range, &mut moved), None),
-        Combine::Exchange => (exchange(comm, counts, &mut moved), None),
+        Combine::ReduceScatter => (reduce_scatter(comm, &counts, range, &mut moved), false),
+        Combine::Exchange => (exchange(comm, counts, &mut moved), false),
     };
-    let summary = summary_of_all(comm, &share)?;
-    let (share, slab, bytes, total_bytes) = cut(comm, form, share, all, &mut moved)?;
-    let moved_bytes = moved;
-    Ok(Combined { method, slab, bytes, total_bytes, share, summary, moved_bytes })
+    let share = if is_all {
+        let mine = block(to_u64(entries.len()), comm.size(), comm.rank());
+        to_usize(mine.start)..to_usize(mine.end)
+    } else {
+        0..entries.len()
+    };
+    let summary = summary_of_all(comm, &entries[share.clone()])?;
+    let sizes = sizes(comm, form, &entries[share.clone()])?;
+    let total_bytes = sizes.iter().sum();
+    let output = if is_all {
+        let bytes = aligned_block(total_bytes, comm.size(), comm.rank(), BLOCK_BYTES);
+        let part = parts(form, 0, &entries, std::slice::from_ref(&bytes)).remove(0);
+        Output { bytes, start: part.start, own: part.entries, ..Output::default() }
+    } else {
+        cut(comm, form, &entries, &sizes, &mut moved)
+    };
+    Ok(Combined { method, output, total_bytes, entries, share, summary, moved_bytes: moved })
 }
 
 fn empty(wish: Combine) -> Combined {
     Combined {
         method: wish,
-        slab: Slab { start: 0, entries: Vec::new() },
-        bytes: 0..0,
+        output: Output::default(),
         total_bytes: 0,
-        share: Vec::new(),
+        entries: Vec::new(),
+        share: 0..0,
         summary: Summary::default(),
         moved_bytes: 0,
     }
@@ -195,38 +252,44 @@ fn reduce_scatter(comm: &Comm, counts: &Counts, range: Limits, moved: &mut u64) 
     entries_of(&sums, value_of(ordered(range.min).wrapping_add(mine.start)))
 }
 
-/// Collective. Values travel to the rank of their range.
-fn exchange(comm: &Comm, counts: &Counts, moved: &mut u64) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::with_capacity(to_usize(counts.distinct()));
-    entries.extend(counts.entries());
+/// Collective. Values travel to the rank of their range. Takes room for as many entries as this
+/// rank receives, and where its range has more than it counted, for those more.
+fn exchange(comm: &Comm, counts: Counts, moved: &mut u64) -> Vec<Entry> {
+    let mut entries = counts.into_entries();
     if comm.size() == 1 {
         return entries;
     }
-    let splitters = splitters(comm, &entries);
-    let cuts: Vec<usize> = splitters
+    let cuts: Vec<usize> = splitters(comm, &entries)
         .iter()
         .map(|&splitter| entries.partition_point(|entry| ordered(entry.value) < splitter))
         .collect();
     let starts = [0].into_iter().chain(cuts.iter().copied());
     let ends = cuts.iter().copied().chain([entries.len()]);
-    let send_counts: Vec<u64> =
-        starts.zip(ends).map(|(start, end)| 16 * to_u64(end - start)).collect();
-    *moved += send_counts.iter().sum::<u64>() - send_counts[to_usize(comm.rank())];
-    let bytes = encode(&entries);
-    drop(entries);
-    let received = comm.exchange(&bytes, &send_counts);
-    drop(bytes);
-    let mut all = decode(&received.bytes);
-    // Sorted runs one after the other: the standard sort finds and merges them.
-    all.sort_by_key(|entry| entry.value);
-    all.dedup_by(|next, kept| {
+    let mut ranges: Vec<Range<usize>> = starts.zip(ends).map(|(start, end)| start..end).collect();
+    let own = keep(comm, &mut ranges, moved);
+    let (mut others, _) = comm.exchange_ranges(&entries, &ranges);
+    entries.truncate(own.end);
+    entries.drain(..own.start);
+    // One sorted run of each rank: the standard sort finds and merges them.
+    others.sort_by_key(|entry| entry.value);
+    others.dedup_by(|next, kept| {
         let same = next.value == kept.value;
         if same {
             kept.count += next.count;
         }
         same
     });
-    all
+    merge(&mut entries, &others);
+    entries
+}
+
+/// Takes this rank's own range out of those that travel.
+fn keep(comm: &Comm, ranges: &mut [Range<usize>], moved: &mut u64) -> Range<usize> {
+    let mine = &mut ranges[to_usize(comm.rank())];
+    let own = mine.clone();
+    mine.end = mine.start;
+    *moved += ranges.iter().map(|range| to_u64(range.len()) * ENTRY_BYTES).sum::<u64>();
+    own
 }
 
 /// Collective. Where the ranks' ranges begin, from samples at equal distances in each rank's values.
@@ -268,76 +331,38 @@ fn summary_of_all(comm: &Comm, share: &[Entry]) -> Result<Summary> {
     })
 }
 
-/// Collective. Cuts the output into equal bytes and brings each rank the entries of its own.
-fn cut(
-    comm: &Comm,
-    form: Form,
-    share: Vec<Entry>,
-    all: Option<Vec<Entry>>,
-    moved: &mut u64,
-) -> Result<(Vec<Entry>, Slab, Range<u64>, u64)> {
+/// Collective. How many bytes of the output each rank's share makes.
+fn sizes(comm: &Comm, form: Form, share: &[Entry]) -> Result<Vec<u64>> {
     let too_long = || Error::usage("the sorted file would exceed 2^63 bytes; sort a part of it");
     let mine = comm.agree(total_bytes(form, share.iter().copied()).ok_or_else(too_long))?;
     let sizes = comm.all_gather(mine);
     let total = sizes.iter().try_fold(0_u64, |sum, &size| sum.checked_add(size));
-    let total = total.filter(|total| *total <= 1 << 63).ok_or_else(too_long)?;
-    let range_of = |rank| aligned_block(total, comm.size(), rank, BLOCK_BYTES);
-    let bytes = range_of(comm.rank());
-    if let Some(entries) = all {
-        let slab = Slab { start: 0, entries };
-        return Ok((share, part(form, &slab, bytes.clone()), bytes, total));
+    match total {
+        Some(total) if total <= 1 << 63 => Ok(sizes),
+        _ => Err(too_long()),
     }
-    let start = displacements(&sizes)[to_usize(comm.rank())];
-    let whole = Slab { start, entries: share };
-    let mut send = Vec::new();
-    let send_counts: Vec<u64> = (0..comm.size())
-        .map(|rank| {
-            let before = send.len();
-            let range = range_of(rank);
-            let (from, to) = (range.start.max(start), range.end.min(start + mine));
-            if from < to {
-                let part = part(form, &whole, from..to);
-                send.extend(part.start.to_ne_bytes());
-                send.extend(to_u64(part.entries.len()).to_ne_bytes());
-                send.extend(encode(&part.entries));
-            }
-            to_u64(send.len() - before)
-        })
-        .collect();
-    *moved += send_counts.iter().sum::<u64>() - send_counts[to_usize(comm.rank())];
-    let share = whole.entries;
-    let received = comm.exchange(&send, &send_counts);
-    drop(send);
-    let mut slab = Slab { start: bytes.start, entries: Vec::new() };
-    for part in received.into_parts() {
-        let Some((head, entries)) = part.split_at_checked(16) else { continue };
-        if slab.entries.is_empty() {
-            slab.start = u64::from_ne_bytes(head[..8].try_into().expect("eight bytes"));
-        }
-        slab.entries.extend(decode(entries));
-    }
-    Ok((share, slab, bytes, total))
 }
 
-fn encode(entries: &[Entry]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(16 * entries.len());
-    for entry in entries {
-        let (value, count) = (entry.value.to_ne_bytes(), entry.count.to_ne_bytes());
-        let mut pair = [0; 16];
-        pair[..8].copy_from_slice(&value);
-        pair[8..].copy_from_slice(&count);
-        bytes.extend_from_slice(&pair);
-    }
-    bytes
-}
-
-fn decode(bytes: &[u8]) -> Vec<Entry> {
-    let (pairs, _) = bytes.as_chunks::<16>();
-    pairs
-        .iter()
-        .map(|pair| Entry {
-            value: i64::from_ne_bytes(pair[..8].try_into().expect("eight bytes")),
-            count: u64::from_ne_bytes(pair[8..].try_into().expect("eight bytes")),
-        })
-        .collect()
+/// Collective. Cuts the output into equal bytes and brings each rank the entries of its own that
+/// it has not.
+fn cut(comm: &Comm, form: Form, share: &[Entry], sizes: &[u64], moved: &mut u64) -> Output {
+    let (rank, total) = (to_usize(comm.rank()), sizes.iter().sum());
+    let start = displacements(sizes)[rank];
+    let end = start + sizes[rank];
+    let bytes_of = |rank| aligned_block(total, comm.size(), rank, BLOCK_BYTES);
+    let within =
+        |Range { start: from, end: to }: Range<u64>| from.clamp(start, end)..to.clamp(start, end);
+    let cuts: Vec<Range<u64>> = (0..comm.size()).map(|rank| within(bytes_of(rank))).collect();
+    let parts = parts(form, start, share, &cuts);
+    // Where the entries of a part start is known only to who sends it.
+    let starts: Vec<u64> = parts.iter().map(|part| part.start).collect();
+    let any = |(at, part): (usize, &Part)| at..at + usize::from(!part.entries.is_empty());
+    let (starts, _) =
+        comm.exchange_ranges(&starts, &parts.iter().enumerate().map(any).collect::<Vec<_>>());
+    let mut ranges: Vec<Range<usize>> = parts.into_iter().map(|part| part.entries).collect();
+    let own = keep(comm, &mut ranges, moved);
+    let (others, counts) = comm.exchange_ranges(share, &ranges);
+    let bytes = bytes_of(comm.rank());
+    let start = starts.first().copied().unwrap_or(bytes.start);
+    Output { bytes, start, own, others, lower: counts[..rank].iter().sum() }
 }

@@ -40,7 +40,7 @@ impl<'a> CountsFile<'a> {
     ) -> Result<Self> {
         let csv = target.extension().is_some_and(|ending| ending == "csv");
         if csv {
-            Self::csv(context, target, force, &combined.share)
+            Self::csv(context, target, force, combined.share())
         } else {
             Self::columns(context, target, force, combined)
         }
@@ -91,7 +91,7 @@ impl<'a> CountsFile<'a> {
         let texts = provenance("values and how often they occur");
         let rows = combined.summary.distinct;
         let file = ColumnsFile::create(context, target, force, rows, &columns, &texts)?;
-        let share = &combined.share;
+        let share = combined.share();
         let mut at = 8 * comm.exclusive_scan(to_u64(share.len()));
         let mut write = || {
             for entries in share.chunks(ENTRIES) {

@@ -3,7 +3,7 @@
 //!
 //! Nothing is stored per copy and nothing depends on who writes what, so ranges can be cut for
 //! the file system's sake (stripes, pages) instead of at number boundaries. The price is that
-//! finding a range walks the pairs before it; [`part`] cuts them once for a writer of one region.
+//! finding a range walks the pairs before it; [`parts`] walks them once for all writers of regions.
 
 use crate::num::{to_u64, to_usize};
 use std::ops::Range;
@@ -31,8 +31,9 @@ impl Form {
     }
 }
 
-/// A value and how often it occurs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A value and how often it occurs: sixteen bytes that travel as they lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
 pub struct Entry {
     /// The value.
     pub value: i64,
@@ -53,41 +54,62 @@ pub fn total_bytes(form: Form, mut entries: impl Iterator<Item = Entry>) -> Opti
     entries.try_fold(0_u64, |sum, entry| sum.checked_add(entry.bytes(form)?))
 }
 
-/// A run of entries whose first copy starts at byte `start` of the file.
+/// Entries whose first copy starts at byte `start` of the file. They may lie in several places, so
+/// that nobody has to copy them together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slab {
+pub struct Slab<'a> {
     /// Where in the file the first copy of the first entry starts.
     pub start: u64,
-    /// Ascending by value.
-    pub entries: Vec<Entry>,
+    /// Ascending by value, one run after the other.
+    pub runs: Vec<&'a [Entry]>,
 }
 
-impl Slab {
+impl Slab<'_> {
     /// The byte after the slab's last; `None` beyond `u64`.
     pub fn end(&self, form: Form) -> Option<u64> {
-        self.start.checked_add(total_bytes(form, self.entries.iter().copied())?)
+        let entries = self.runs.iter().copied().flatten().copied();
+        self.start.checked_add(total_bytes(form, entries)?)
     }
 }
 
-/// The part of a slab that a byte range needs: the entries that overlap it, each whole however
-/// many copies it stands for, with `start` adjusted. An empty range needs no entries.
-pub fn part(form: Form, slab: &Slab, range: Range<u64>) -> Slab {
-    let (mut at, mut start) = (slab.start, range.start);
-    let mut entries = Vec::new();
-    for &entry in &slab.entries {
-        if at >= range.end || range.is_empty() {
-            break;
+/// Which of some entries a byte range needs: those that overlap it, each whole however many copies
+/// it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Where in the file the first copy of the first of them starts; without any, where the range
+    /// does.
+    pub start: u64,
+    /// Which ones.
+    pub entries: Range<usize>,
+}
+
+/// The parts of entries, whose first copy starts at byte `start`, that byte ranges need. The ranges
+/// ascend without overlap and may leave what the entries cover; an empty one needs nothing.
+pub fn parts(form: Form, start: u64, entries: &[Entry], ranges: &[Range<u64>]) -> Vec<Part> {
+    let (mut at, mut index) = (start, 0);
+    let cut = |range: &Range<u64>| {
+        let nothing = Part { start: range.start, entries: index..index };
+        if range.is_empty() {
+            return nothing;
         }
-        let end = end_of(form, at, entry);
-        if end > range.start && end > at {
-            if entries.is_empty() {
-                start = at;
+        while let Some(&entry) = entries.get(index) {
+            let end = end_of(form, at, entry);
+            if end > range.start && end > at {
+                break;
             }
-            entries.push(entry);
+            (at, index) = (end, index + 1);
         }
-        at = end;
-    }
-    Slab { start, entries }
+        let (start, first, mut next) = (at, index, at);
+        // The last entry of a range may be the first of the next one.
+        let mut until = index;
+        while next < range.end && until < entries.len() {
+            (at, index) = (next, until);
+            next = end_of(form, next, entries[until]);
+            until += 1;
+        }
+        if until > first { Part { start, entries: first..until } } else { nothing }
+    };
+    ranges.iter().map(cut).collect()
 }
 
 /// Calls `write(offset, bytes)` with consecutive pieces of at most `piece` bytes that together are
@@ -113,7 +135,7 @@ pub fn emit<E>(
     assert!(slab.start <= range.start, "a range within the slab");
     let mut at = slab.start;
     let mut out = Pieces::new(range.start, piece, write);
-    for &entry in &slab.entries {
+    for &entry in slab.runs.iter().copied().flatten() {
         if at >= range.end {
             break;
         }

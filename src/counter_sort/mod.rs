@@ -93,10 +93,6 @@ impl<'a> Job<'a> for CountSort<'a> {
         })
     }
 
-    fn rounds(&self) -> u64 {
-        1
-    }
-
     fn compute(&mut self, _round: u64) -> Result<()> {
         let gathered = gather(self.spec, self.context, self.memory_bytes)?;
         self.totals = totals(self.context, &gathered);
@@ -115,11 +111,9 @@ impl<'a> Job<'a> for CountSort<'a> {
         let counts = std::mem::take(&mut gathered.counts);
         let form = output::form(self.spec.output_format);
         let wish = self.spec.combine;
-        let mut combined = combine(self.context, &counts, wish, form, self.memory_bytes)?;
-        if let (true, Some(entry)) =
-            (self.context.fault.flips(Phase::Exchange), combined.slab.entries.first_mut())
-        {
-            entry.value ^= 1;
+        let mut combined = combine(self.context, counts, wish, form, self.memory_bytes)?;
+        if self.context.fault.flips(Phase::Exchange) {
+            combined.flip();
         }
         self.gathered = Some(gathered);
         self.combined = Some(combined);
@@ -151,10 +145,6 @@ impl<'a> Job<'a> for CountSort<'a> {
             .transpose()?;
         self.sorted = Some(sorted);
         self.counts = counts;
-        Ok(())
-    }
-
-    fn complete(&mut self) -> Result<()> {
         Ok(())
     }
 
@@ -284,7 +274,7 @@ type Parts = (Vec<(usize, i64)>, Vec<(i64, u64)>);
 /// Collective. Sum, mean, quantiles and the most frequent values.
 fn statistics(context: &Context, combined: &Combined, top: usize) -> Result<Value> {
     let (comm, summary) = (&context.comm, &combined.summary);
-    let share = combined.share.iter().copied();
+    let share = combined.share().iter().copied();
     let mine: u64 = share.clone().map(|entry| entry.count).sum();
     let before = comm.exclusive_scan(mine);
     let wanted = stats::quantile_positions(summary.count, &QUANTILES.map(|(_, quantile)| quantile));

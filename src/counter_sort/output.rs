@@ -145,10 +145,10 @@ impl<'a> SortedFile<'a> {
     /// # Errors
     /// When the system refuses.
     pub fn write(&self, combined: &Combined) -> Result<()> {
-        let (start, form, slab) = (self.data.start, self.form, &combined.slab);
+        let (start, form, slab) = (self.data.start, self.form, &combined.slab());
         let part = self.file.part();
         let writer = part.writer();
-        let written = self.context.threads.map(&self.cuts(&combined.bytes), |range| {
+        let written = self.context.threads.map(&self.cuts(&combined.bytes()), |range| {
             let mut whole: Option<Extent> = None;
             emit(form, slab, range.clone(), PIECE, |offset, bytes| {
                 let extent = writer.write_at(start + offset, bytes)?;

@@ -19,7 +19,7 @@ use super::large::{self, Large, Trouble};
 use super::refused::{Refused, Told};
 use super::spec::Io;
 use crate::num::to_u64;
-use crate::store::files::{Openat, Problem, SMALL_MAX, Trust, Uring, Visitor};
+use crate::store::files::{Files, Openat, Problem, SMALL_MAX, Trust, Uring, Visitor};
 use crate::threads::Threads;
 
 /// Files that a thread draws at once.
@@ -159,14 +159,15 @@ impl Worker {
         };
         self.opened += to_u64(names.len());
         let at = directory.as_ref().map_or(AT_FDCWD, AsFd::as_fd);
+        let files = Files { dir: at, names: &group.names, trust: group.trust };
         let Self { histogram, found, large, .. } = self;
         let mut visitor = Counting { group, reading, at, histogram, found, large };
         match reader {
             Reader::Openat(plain) => {
-                plain.read_all(at, &group.names, names, group.trust, &mut visitor);
+                plain.read_all(files, names, &mut visitor);
             }
             Reader::Uring(ring) => {
-                ring.read_all(at, &group.names, names, group.trust, &mut visitor);
+                ring.read_all(files, names, &mut visitor);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Each file depends on its index and the seed alone. A directory of small files is filled by all
 //! ranks and gets its name at the end; a packed file is made twice in memory, once for the lengths that
-//! say where each rank's part begins, once to be written. What was planted on purpose is listed.
+//! say where each piece begins, once to be written. What was planted on purpose is listed.
 
 pub mod numbers;
 pub mod spec;
@@ -11,6 +11,7 @@ use std::fmt::Write;
 use std::ops::Range;
 
 use numbers::{FileTally, Generator, Planted};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use spec::Spec;
 
@@ -19,27 +20,30 @@ use crate::error::{Error, Result};
 use crate::job::{Job, Request};
 use crate::measure::record::{FileSum, Findings};
 use crate::num::{to_u64, to_usize};
-use crate::partition::block;
-use crate::store::crc;
-use crate::store::files::{Names, Openat, Problem, Trust, Visitor};
+use crate::partition::{block, displacements};
+use crate::store::crc::{self, Extent};
+use crate::store::files::{Files, Names, Openat, Problem, Trust, Visitor};
 use crate::store::part::PartFile;
 use crate::store::part_dir::PartDir;
 
 /// Bytes of text made before they are written to a packed file.
 const PIECE: usize = 1 << 20;
 
-/// Files that a thread makes at once.
-const FILES: u64 = 64;
+/// Lines of a piece, which a thread makes at once: 200 to 600 KB.
+const LINES: u64 = 1 << 15;
 
 /// The data while they are made.
 pub struct Numbers<'a> {
     spec: &'a Spec,
     context: &'a Context,
-    generator: Generator,
+    maker: Maker<'a>,
     place: Place<'a>,
     planted_file: Option<PartFile<'a>>,
+    /// By this rank.
     made: Made,
-    /// What is in each rank's files, read back.
+    /// How long the pieces of this rank's part of a packed file are.
+    lengths: Vec<u64>,
+    /// By all ranks.
     total: Total,
 }
 
@@ -48,19 +52,8 @@ enum Place<'a> {
     File(PartFile<'a>),
 }
 
-/// What a thread or a rank has made; in the order of the files, it adds up.
-#[derive(Clone, Debug, Default)]
-struct Made {
-    numbers: u64,
-    rubbish: u64,
-    blank: u64,
-    sum: i128,
-    bytes: u64,
-    crc64: u64,
-    planted: Vec<Planted>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
+/// What is in some files; in their order, it adds up.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Total {
     numbers: u64,
     rubbish: u64,
@@ -70,29 +63,37 @@ struct Total {
     crc64: u64,
 }
 
+impl Total {
+    fn of(tally: FileTally, text: &[u8]) -> Self {
+        let FileTally { numbers, rubbish, blank, sum, .. } = tally;
+        let (bytes, crc64) = (to_u64(text.len()), crc::checksum(text));
+        Self { numbers, rubbish, blank, sum, bytes, crc64 }
+    }
+
+    fn then(self, next: Self) -> Self {
+        Self {
+            numbers: self.numbers + next.numbers,
+            rubbish: self.rubbish + next.rubbish,
+            blank: self.blank + next.blank,
+            sum: self.sum + next.sum,
+            bytes: self.bytes + next.bytes,
+            crc64: crc::combine(self.crc64, next.crc64, next.bytes),
+        }
+    }
+}
+
+/// What was made, and what of it was planted on purpose.
+#[derive(Clone, Debug, Default)]
+struct Made {
+    total: Total,
+    planted: Vec<Planted>,
+}
+
 impl Made {
-    fn add(&mut self, tally: FileTally, text: &[u8]) {
-        self.numbers += tally.numbers;
-        self.rubbish += tally.rubbish;
-        self.blank += tally.blank;
-        self.sum += tally.sum;
-        let sum = crc::checksum(text);
-        self.crc64 = crc::combine(self.crc64, sum, to_u64(text.len()));
-        self.bytes += to_u64(text.len());
-    }
-
-    fn then(&mut self, next: Self) {
-        self.numbers += next.numbers;
-        self.rubbish += next.rubbish;
-        self.blank += next.blank;
-        self.sum += next.sum;
-        self.crc64 = crc::combine(self.crc64, next.crc64, next.bytes);
-        self.bytes += next.bytes;
+    fn then(mut self, next: Self) -> Self {
+        self.total = self.total.then(next.total);
         self.planted.extend(next.planted);
-    }
-
-    fn new() -> Self {
-        Self { crc64: crc::checksum(&[]), ..Self::default() }
+        self
     }
 }
 
@@ -112,50 +113,29 @@ impl<'a> Job<'a> for Numbers<'a> {
             .planted()
             .map(|path| PartFile::create(comm, meter, &path, *force, |_| Ok(())))
             .transpose()?;
-        let generator = Generator::new(spec.numbers());
-        let (made, total) = (Made::new(), Total::default());
-        Ok(Self { spec, context, generator, place, planted_file, made, total })
-    }
-
-    fn rounds(&self) -> u64 {
-        1
+        let mine = block(spec.files, comm.size(), comm.rank());
+        let step = (LINES / spec.per_file.max(1)).max(1);
+        let maker = Maker { generator: Generator::new(spec.numbers()), spec, mine, step };
+        let (made, lengths, total) = Default::default();
+        Ok(Self { spec, context, maker, place, planted_file, made, lengths, total })
     }
 
     fn compute(&mut self, _round: u64) -> Result<()> {
-        // Lengths first: they say where in the file this rank's part begins.
+        // Lengths first: they say where in a packed file each piece begins.
         if matches!(self.place, Place::File(_)) {
-            self.made = self.each(|_, _| Ok(()))?;
+            let maker = &self.maker;
+            let lengths = |_, first| Ok(maker.piece(first, |_, _| Ok(()))?.total.bytes);
+            self.lengths = self.each(lengths)?;
         }
         Ok(())
     }
 
-    fn exchange(&mut self, _round: u64) -> Result<()> {
-        Ok(())
-    }
-
-    fn verify(&mut self, _round: u64) -> Result<()> {
-        Ok(())
-    }
-
     fn write(&mut self, _round: u64) -> Result<()> {
-        let comm = &self.context.comm;
         let made = match &self.place {
-            Place::Directory(directory) => {
-                let (at, target) = (directory.as_fd(), &self.spec.output);
-                let mut made =
-                    self.each(|file, text| PartDir::write(at, target, &name(file), text))?;
-                self.context.meter.count_files(self.mine().end - self.mine().start);
-                self.context.meter.count_written(made.bytes);
-                made.planted.shrink_to_fit();
-                made
-            }
-            Place::File(file) => {
-                file.reserve(comm.all_gather(self.made.bytes).iter().sum())?;
-                let written = self.packed(file, comm.exclusive_scan(self.made.bytes));
-                comm.agree(written)?
-            }
+            Place::Directory(directory) => self.files(directory)?,
+            Place::File(file) => self.packed(file)?,
         };
-        self.made = made;
+        self.made = made.into_iter().fold(Made::default(), Made::then);
         if let Some(file) = &self.planted_file {
             self.list(file)?;
         }
@@ -164,27 +144,15 @@ impl<'a> Job<'a> for Numbers<'a> {
 
     fn complete(&mut self) -> Result<()> {
         let comm = &self.context.comm;
-        let Made { numbers, rubbish, blank, sum, bytes, crc64, .. } = self.made;
-        let words = serde_json::to_vec(&(numbers, rubbish, blank, sum, bytes, crc64));
-        let parts = comm.gather_bytes(&words.expect("plain numbers"));
-        let all = comm.decide(|| {
-            let mut all = (0_u64, 0_u64, 0_u64, 0_i128, 0_u64, crc::checksum(&[]));
-            for part in &parts {
-                let next: (u64, u64, u64, i128, u64, u64) = serde_json::from_slice(part)
+        let parts =
+            comm.gather_bytes(&serde_json::to_vec(&self.made.total).expect("plain numbers"));
+        self.total = comm.decide(|| {
+            parts.iter().try_fold(Total::default(), |all, part| {
+                let next = serde_json::from_slice(part)
                     .map_err(|cause| Error::internal(format!("a rank's totals: {cause}")))?;
-                all = (
-                    all.0 + next.0,
-                    all.1 + next.1,
-                    all.2 + next.2,
-                    all.3 + next.3,
-                    all.4 + next.4,
-                    crc::combine(all.5, next.5, next.4),
-                );
-            }
-            Ok(all)
+                Ok(all.then(next))
+            })
         })?;
-        let (numbers, rubbish, blank, sum, bytes, crc64) = all;
-        self.total = Total { numbers, rubbish, blank, sum, bytes, crc64 };
         Ok(())
     }
 
@@ -245,54 +213,83 @@ fn name(file: u64) -> String {
     format!("numbers_{file}.txt")
 }
 
-impl Numbers<'_> {
-    /// The files that this rank makes.
-    fn mine(&self) -> Range<u64> {
-        block(self.spec.files, self.context.comm.size(), self.context.comm.rank())
-    }
+/// What threads share.
+struct Maker<'a> {
+    generator: Generator,
+    spec: &'a Spec,
+    /// The files of this rank.
+    mine: Range<u64>,
+    /// Files of a piece.
+    step: u64,
+}
 
-    /// Collective. Makes this rank's files, with all threads, and gives each to `take`.
-    fn each(&self, take: impl Fn(u64, &[u8]) -> Result<()> + Sync) -> Result<Made> {
-        let Range { start, end } = self.mine();
-        let pieces: Vec<u64> = (start..end).step_by(to_usize(FILES)).collect();
-        let (generator, packed, files) = (&self.generator, self.spec.packed, self.spec.files);
-        let made = self.context.threads.map(&pieces, |&first| {
-            let (mut made, mut text) = (Made::new(), Vec::new());
-            for file in first..(first + FILES).min(end) {
-                text.clear();
-                let tally = generator.file(file, &mut text, &mut made.planted);
-                self_contained(&mut text, packed && file + 1 < files);
-                made.add(tally, &text);
-                take(file, &text)?;
-            }
-            Ok(made)
-        });
-        let mut all = Ok(Made::new());
-        for piece in made {
-            all = all.and_then(|mut all: Made| {
-                all.then(piece?);
-                Ok(all)
-            });
-        }
-        self.context.comm.agree(all)
-    }
-
-    /// Writes this rank's part of the packed file, which begins at byte `at`.
-    fn packed(&self, file: &PartFile<'_>, mut at: u64) -> Result<Made> {
-        let (mut made, mut text, mut pending) = (Made::new(), Vec::new(), Vec::new());
-        for index in self.mine() {
+impl Maker<'_> {
+    /// Makes a piece, and gives each file of it to `take`.
+    fn piece(&self, first: u64, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<Made> {
+        let (mut made, mut text) = (Made::default(), Vec::new());
+        for file in first..(first + self.step).min(self.mine.end) {
             text.clear();
-            let tally = self.generator.file(index, &mut text, &mut made.planted);
-            self_contained(&mut text, index + 1 < self.spec.files);
-            made.add(tally, &text);
-            pending.extend_from_slice(&text);
-            if pending.len() >= PIECE {
-                file.write_at(at, &pending)?;
+            let tally = self.generator.file(file, &mut text, &mut made.planted);
+            // Another file's text follows in the same file.
+            let followed = self.spec.packed && file + 1 < self.spec.files;
+            if followed && text.last().is_some_and(|&last| last != b'\n') {
+                text.push(b'\n');
+            }
+            made.total = made.total.then(Total::of(tally, &text));
+            take(file, &text)?;
+        }
+        Ok(made)
+    }
+}
+
+impl Numbers<'_> {
+    /// Collective. Does `work` for each piece of this rank's files, given its number and its first
+    /// file, with all threads.
+    fn each<T: Send>(&self, work: impl Fn(usize, u64) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let Range { start, end } = self.maker.mine;
+        let pieces: Vec<(usize, u64)> =
+            (start..end).step_by(to_usize(self.maker.step)).enumerate().collect();
+        let done = self.context.threads.map(&pieces, |&(index, first)| work(index, first));
+        self.context.comm.agree(done.into_iter().collect())
+    }
+
+    /// Collective. Makes this rank's files in the directory.
+    fn files(&self, directory: &PartDir<'_>) -> Result<Vec<Made>> {
+        let (at, target, meter) = (directory.as_fd(), &self.spec.output, &self.context.meter);
+        let maker = &self.maker;
+        let made = self.each(|_, first| {
+            maker.piece(first, |file, text| PartDir::write(at, target, &name(file), text))
+        })?;
+        meter.count_files(maker.mine.end - maker.mine.start);
+        meter.count_written(made.iter().map(|made| made.total.bytes).sum());
+        Ok(made)
+    }
+
+    /// Collective. Writes this rank's part of the packed file.
+    fn packed(&self, file: &PartFile<'_>) -> Result<Vec<Made>> {
+        let (comm, mine) = (&self.context.comm, self.lengths.iter().sum());
+        file.reserve(comm.all_gather(mine).iter().sum())?;
+        let before = comm.exclusive_scan(mine);
+        let starts = displacements(&self.lengths);
+        let (maker, writer) = (&self.maker, file.writer());
+        let written = self.each(|index, first| {
+            let (mut at, mut pending) = (before + starts[index], Vec::new());
+            let mut extents = Vec::new();
+            let mut write = |pending: &mut Vec<u8>| {
+                extents.push(writer.write_at(at, pending)?);
                 at += to_u64(pending.len());
                 pending.clear();
-            }
-        }
-        file.write_at(at, &pending)?;
+                Ok(())
+            };
+            let made = maker.piece(first, |_, text| {
+                pending.extend_from_slice(text);
+                if pending.len() < PIECE { Ok(()) } else { write(&mut pending) }
+            })?;
+            write(&mut pending)?;
+            Ok((made, extents))
+        })?;
+        let (made, extents): (Vec<Made>, Vec<Vec<Extent>>) = written.into_iter().unzip();
+        file.note_all(extents.into_iter().flatten());
         Ok(made)
     }
 
@@ -321,17 +318,19 @@ impl Numbers<'_> {
     fn read_back(&self, directory: &PartDir<'_>, bytes: u64, crc64: u64) -> Result<FileSum> {
         let comm = &self.context.comm;
         let range = block(self.spec.files, comm.size(), (comm.rank() + 1) % comm.size());
-        let pieces: Vec<u64> = (range.start..range.end).step_by(to_usize(FILES)).collect();
-        let at = directory.as_fd();
+        let pieces: Vec<u64> =
+            (range.start..range.end).step_by(to_usize(self.maker.step)).collect();
+        let (at, step) = (directory.as_fd(), self.maker.step);
         let longest = to_usize(self.spec.per_file.saturating_mul(32)).clamp(4096, 1 << 30);
         let read = self.context.threads.map(&pieces, |&first| {
             let mut names = Names::new();
-            for file in first..(first + FILES).min(range.end) {
+            for file in first..(first + step).min(range.end) {
                 names.push(name(file).as_bytes()).expect("no NUL");
             }
             let mut back = Back { sum: Ok((crc::checksum(&[]), 0)), names: &names, next: 0 };
             let all = 0..names.len();
-            Openat::new(longest).read_all(at, &names, all, Trust::Listed, &mut back);
+            let files = Files { dir: at, names: &names, trust: Trust::Listed };
+            Openat::new(longest).read_all(files, all, &mut back);
             back.sum
         });
         let mut mine = Ok((crc::checksum(&[]), 0));
@@ -358,13 +357,6 @@ impl Numbers<'_> {
             )));
         }
         Ok(FileSum { path, bytes, crc64: crc::hex(crc64) })
-    }
-}
-
-/// Ends the last line, where another file's text follows in the same file.
-fn self_contained(text: &mut Vec<u8>, followed: bool) {
-    if followed && text.last().is_some_and(|&last| last != b'\n') {
-        text.push(b'\n');
     }
 }
 

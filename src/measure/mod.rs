@@ -3,6 +3,7 @@
 //! Always on: a clock reading around each phase and each file operation, far under 1 % of any run.
 //! The numbers become the run record in `record.rs`.
 
+pub mod clock;
 pub mod progress;
 pub mod record;
 
@@ -10,6 +11,7 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use crate::num::to_u64;
+use clock::Stopwatch;
 
 /// The phases that every job goes through, under these names in every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +85,9 @@ impl Meter {
 
     /// Charges what `work` takes to `phase`. Phases do not nest.
     pub fn phase<R>(&self, phase: Phase, work: impl FnOnce() -> R) -> R {
-        let start = Instant::now();
+        let watch = Stopwatch::start();
         let value = work();
-        self.charge(phase, start.elapsed().as_secs_f64());
+        self.charge(phase, watch.seconds());
         value
     }
 
@@ -141,10 +143,10 @@ impl Meter {
     }
 
     fn io<R>(&self, work: impl FnOnce() -> R, count: impl FnOnce(&mut IoStats)) -> R {
-        let start = Instant::now();
+        let watch = Stopwatch::start();
         let value = work();
         let mut io = self.io.get();
-        io.io_s += start.elapsed().as_secs_f64();
+        io.io_s += watch.seconds();
         count(&mut io);
         self.io.set(io);
         value

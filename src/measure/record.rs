@@ -10,9 +10,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Meter, Phase, cpu_model, peak_rss_bytes};
+use super::{Meter, Phase, clock, cpu_model, peak_rss_bytes};
 use crate::comm::{Comm, host_name};
-use crate::num::{len_f64, to_u64};
+use crate::num::{len_f64, to_f64, to_u64};
 use crate::threads::Threads;
 
 /// The schema's name and version.
@@ -76,6 +76,7 @@ struct RankNumbers {
     bytes_written: u64,
     files_opened: u64,
     peak_rss_bytes: u64,
+    stopwatches: u64,
     host: String,
     cpu_model: String,
     /// The CPUs of the affinity mask, by number: a host's cores are the union over its ranks.
@@ -139,6 +140,7 @@ fn rank_numbers(comm: &Comm, meter: &Meter, threads: &Threads) -> RankNumbers {
         bytes_written: io.bytes_written,
         files_opened: io.files_opened,
         peak_rss_bytes: peak_rss_bytes(),
+        stopwatches: clock::started(),
         host: host_name(),
         cpu_model: cpu_model(),
         cpus: allowed_cpus(),
@@ -169,6 +171,8 @@ fn record(
     let (_, useful_mean, useful_max) = spread(&useful);
     let runtime_s: f64 = Phase::ALL[1..].iter().map(|phase| meter.phase_s(*phase)).sum();
     let ratio = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 1.0 };
+    let stopwatches = ranks.iter().map(|rank| rank.stopwatches).max().unwrap_or(0);
+    let price_s = clock::price_s();
     let rss: Vec<u64> = ranks.iter().map(|rank| rank.peak_rss_bytes).collect();
     let hosts = hosts(ranks);
     let (library, standard) = comm.library().unwrap_or(("none".into(), "none".into()));
@@ -204,6 +208,7 @@ fn record(
             "name": host.name, "ranks": host.ranks, "cpu_model": host.cpu_model,
         })).collect::<Vec<_>>(),
         "wall_s": meter.elapsed_s(),
+        "runtime_s": runtime_s,
         "phases": phases,
         "per_rank": {
             "useful_s": useful,
@@ -225,6 +230,11 @@ fn record(
             "min": rss.iter().min(),
             "mean": rss.iter().sum::<u64>() / rank_count.max(1),
             "max": rss.iter().max(),
+        },
+        "instruments": {
+            "stopwatches": stopwatches,
+            "price_s": price_s,
+            "share": ratio(to_f64(stopwatches) * price_s, runtime_s).min(1.0),
         },
         "efficiency": {
             "load_balance": ratio(useful_mean, useful_max),

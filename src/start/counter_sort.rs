@@ -9,7 +9,6 @@ use crate::counter_sort::spec::{self, Spec};
 use crate::counter_sort::{CountSort, memory_bytes};
 use crate::deck::Merged;
 use crate::error::{Error, Result};
-use crate::job::{self, Job, Request, Run};
 use crate::measure::record::Findings;
 use crate::measure::{Phase, peak_rss_bytes};
 use crate::num::to_f64;
@@ -20,7 +19,7 @@ pub(super) struct CounterSort;
 
 impl Launch for CounterSort {
     type Spec = Spec;
-    const NAME: &'static str = CountSort::NAME;
+    type Job<'a> = CountSort<'a>;
     const KEYS: Keys = Keys {
         defaults: spec::DEFAULTS,
         optional: &spec::OPTIONAL_KEYS,
@@ -87,10 +86,6 @@ impl Launch for CounterSort {
             ),
         });
         Ok(lines)
-    }
-
-    fn run(request: &Request<Spec>, context: &Context, run: &Run) -> Result<Findings> {
-        job::run::<CountSort<'_>>(request, context, run)
     }
 
     /// Collective: the peak of memory is that of the fullest rank.

@@ -8,7 +8,6 @@ use crate::deck::Merged;
 use crate::error::{Error, Result};
 use crate::generate::Numbers as Job_;
 use crate::generate::spec::{self, Spec};
-use crate::job::{self, Job, Request, Run};
 use crate::measure::Phase;
 use crate::measure::record::Findings;
 use crate::num::to_f64;
@@ -19,7 +18,7 @@ pub(super) struct Numbers;
 
 impl Launch for Numbers {
     type Spec = Spec;
-    const NAME: &'static str = Job_::NAME;
+    type Job<'a> = Job_<'a>;
     const KEYS: Keys =
         Keys { defaults: spec::DEFAULTS, optional: &[], texts: &spec::TEXT_KEYS, exclusive: &[] };
 
@@ -63,10 +62,6 @@ impl Launch for Numbers {
 
     fn seed(spec: &Spec) -> u64 {
         spec.seed
-    }
-
-    fn run(request: &Request<Spec>, context: &Context, run: &Run) -> Result<Findings> {
-        job::run::<Job_<'_>>(request, context, run)
     }
 
     fn lines(_spec: &Spec, context: &Context, findings: &Findings) -> Vec<String> {

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::deck::{self, Layer, Merged, Source};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
-use crate::job::{Request, Run};
+use crate::job::{self, Job, Request, Run};
 use crate::measure::progress::Progress;
 use crate::measure::record::{self, Findings, Identity, now};
 use crate::measure::{Meter, Phase};
@@ -57,9 +57,9 @@ pub(super) struct Size {
 /// What is a job's own on the way from words to a run.
 pub(super) trait Launch {
     /// The checked parameters.
-    type Spec: Serialize + DeserializeOwned;
-    /// The name in decks and records.
-    const NAME: &'static str;
+    type Spec: Serialize + DeserializeOwned + 'static;
+    /// The job itself.
+    type Job<'a>: Job<'a, Spec = Self::Spec>;
     /// Its keys.
     const KEYS: Keys;
 
@@ -83,10 +83,13 @@ pub(super) trait Launch {
     fn fits(_spec: &Self::Spec, _context: &Context) -> Result<()> {
         Ok(())
     }
-    /// Collective. Runs the job.
-    fn run(request: &Request<Self::Spec>, context: &Context, run: &Run) -> Result<Findings>;
     /// Collective. What the user wants to know, beside files and time.
     fn lines(spec: &Self::Spec, context: &Context, findings: &Findings) -> Vec<String>;
+}
+
+/// The job's name in decks and records.
+pub(super) const fn name<L: Launch>() -> &'static str {
+    <L::Job<'static> as Job<'static>>::NAME
 }
 
 /// How a run is carried out; the same on all ranks.
@@ -122,12 +125,12 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     let run = Run {
         output: Some(L::output(&spec)),
         record: settings.record.clone(),
-        identity: identity(L::NAME, &spec, L::seed(&spec)),
+        identity: identity(name::<L>(), &spec, L::seed(&spec)),
     };
     let request = Request { spec, force: settings.force };
-    let context = context(L::NAME, comm, meter, &settings)?;
+    let context = context(name::<L>(), comm, meter, &settings)?;
     agreed(L::fits(&request.spec, &context))?;
-    let findings = agreed(L::run(&request, &context, &run))?;
+    let findings = agreed(job::run::<L::Job<'_>>(&request, &context, &run))?;
     let mut lines = report(&context, &run, &findings);
     lines.extend(L::lines(&request.spec, &context, &findings));
     say_on_root(&context, &lines)
@@ -157,7 +160,7 @@ fn resolve<L: Launch>(
     let mut layers = vec![defaults];
     if let Some(file) = deck_file {
         let deck = read_deck(file)?;
-        if let Some(job) = deck.job.filter(|job| job != L::NAME) {
+        if let Some(job) = deck.job.filter(|job| job != name::<L>()) {
             return Err(Error::usage(format!(
                 "{} is a deck for the job {job}; start it with dcomp run",
                 file.display()

@@ -6,7 +6,6 @@ use super::launch::{Keys, Launch, Named, Size};
 use crate::context::Context;
 use crate::deck::Merged;
 use crate::error::Result;
-use crate::job::{self, Job, Request, Run};
 use crate::mandelbrot::spec::{self, Spec};
 use crate::mandelbrot::{Render, estimate, fits};
 use crate::measure::Phase;
@@ -17,7 +16,7 @@ pub(super) struct Mandelbrot;
 
 impl Launch for Mandelbrot {
     type Spec = Spec;
-    const NAME: &'static str = Render::NAME;
+    type Job<'a> = Render<'a>;
     const KEYS: Keys = Keys {
         defaults: spec::DEFAULTS,
         optional: &spec::OPTIONAL_KEYS,
@@ -49,10 +48,6 @@ impl Launch for Mandelbrot {
     fn fits(spec: &Spec, context: &Context) -> Result<()> {
         context.comm.agree(spec.kernel_available())?;
         fits(spec, context)
-    }
-
-    fn run(request: &Request<Spec>, context: &Context, run: &Run) -> Result<Findings> {
-        job::run::<Render<'_>>(request, context, run)
     }
 
     fn lines(_spec: &Spec, context: &Context, findings: &Findings) -> Vec<String> {

@@ -7,6 +7,7 @@ mod generate;
 mod launch;
 mod mandelbrot;
 mod recolor;
+mod scaling;
 mod tell;
 
 use std::ffi::OsString;
@@ -21,7 +22,7 @@ use crate::heap;
 use crate::measure::Meter;
 use crate::store;
 use crate::verify;
-use launch::{Launch, launch, read_deck};
+use launch::{launch, name, read_deck};
 use tell::{on_one_rank, say, tell_once};
 
 /// Runs a parsed command line; returns the exit code.
@@ -40,6 +41,7 @@ pub fn start(cli: Cli, meter: Meter) -> u8 {
             launch::<generate::Numbers>(&args.layer(), &args.common, meter)
         }
         Command::Recolor(args) => recolor::recolor(&args, meter),
+        Command::Scaling(command) => scaling::scaling(&command),
         Command::Run(args) => match as_job(&args) {
             Ok(words) => return start_words(words, meter),
             Err(error) => Err(error),
@@ -73,9 +75,9 @@ pub fn start_words(words: impl IntoIterator<Item = OsString>, meter: Meter) -> u
 
 /// The jobs that a deck may name, and the words that start them.
 const JOBS: [(&str, &[&str]); 3] = [
-    (mandelbrot::Mandelbrot::NAME, &["mandelbrot"]),
-    (counter_sort::CounterSort::NAME, &["counter-sort"]),
-    (generate::Numbers::NAME, &["generate", "numbers"]),
+    (name::<mandelbrot::Mandelbrot>(), &["mandelbrot"]),
+    (name::<counter_sort::CounterSort>(), &["counter-sort"]),
+    (name::<generate::Numbers>(), &["generate", "numbers"]),
 ];
 
 /// `run DECK FLAGS...` as `JOB --deck DECK FLAGS...`.
@@ -83,6 +85,10 @@ fn as_job(args: &RunArgs) -> Result<Vec<OsString>> {
     // The job's name decides the code path, so every rank reads it; the values are root's.
     let file = args.deck.as_path();
     let deck = read_deck(file)?;
+    if deck.job.as_deref() == Some("scaling") {
+        let words = ["dcomp", "scaling", "run"].into_iter().map(OsString::from);
+        return Ok(words.chain([file.into()]).chain(args.flags.iter().cloned()).collect());
+    }
     let names = JOBS.map(|(name, _)| name).join(", ");
     let Some(job) = deck.job.as_deref() else {
         return Err(Error::usage(format!(

@@ -5,7 +5,7 @@
 //! the file gets its name. Whatever fails before that removes the part file and leaves an older
 //! output as it was. What it costs: the file is read once (from the page cache, mostly) and synced.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
 use std::os::fd::AsFd;
@@ -39,6 +39,8 @@ pub struct PartFile<'a> {
     file: File,
     /// What this rank has written, adjacent pieces joined.
     extents: RefCell<Vec<Extent>>,
+    /// How the sync ended that went on beside the read-back.
+    synced: Cell<Option<std::io::Result<()>>>,
     published: bool,
 }
 
@@ -86,6 +88,7 @@ impl<'a> PartFile<'a> {
             force,
             file,
             extents: RefCell::default(),
+            synced: Cell::default(),
             published: false,
         })
     }
@@ -184,7 +187,8 @@ impl<'a> PartFile<'a> {
         let size = self.comm.size();
         let block = |rank| aligned_block(meant.bytes, size, rank, BLOCK_BYTES);
         // Not one's own bytes, should the file be cut like this.
-        let mine = self.comm.agree(read(block((self.comm.rank() + 1) % size)))?;
+        let mine = self.while_syncing(|| read(block((self.comm.rank() + 1) % size)));
+        let mine = self.comm.agree(mine)?;
         let sums = self.comm.all_gather(mine);
         let found = (0..size).fold(crc::checksum(&[]), |whole, rank| {
             let (range, reader) = (block(rank), (rank + size - 1) % size);
@@ -250,12 +254,27 @@ impl<'a> PartFile<'a> {
         Ok(sum)
     }
 
-    /// Collective. Puts what was written on the disk.
+    /// Does `work`, which takes the processor, while the disk takes what was written.
+    fn while_syncing<R>(&self, work: impl FnOnce() -> R) -> R {
+        let file = &self.file;
+        std::thread::scope(|scope| {
+            // Where no thread is to be had, the disk waits until the end.
+            let thread = std::thread::Builder::new().spawn_scoped(scope, || file.sync_all()).ok();
+            let value = work();
+            let synced = thread.map(|thread| thread.join().expect("one system call"));
+            self.synced.set(synced);
+            value
+        })
+    }
+
+    /// Collective. Puts what was written on the disk: what has not gone there during the read-back.
     ///
     /// # Errors
     /// When any rank cannot sync.
     pub fn sync(&self) -> Result<()> {
-        let synced = self.meter.filing(|| self.file.sync_all());
+        // The system tells an error once, so that of the first sync counts.
+        let before = self.synced.take().unwrap_or(Ok(()));
+        let synced = self.meter.filing(|| before.and_then(|()| self.file.sync_all()));
         self.comm.agree(synced.map_err(|cause| self.error("sync", &cause)))
     }
 

@@ -7,7 +7,7 @@
 use super::dense;
 use super::{Limits, mix};
 use crate::counter_sort::emit::Entry;
-use crate::num::to_u64;
+use crate::num::{to_u64, to_usize};
 use std::ops::Range;
 
 /// Counts of all values, ascending.
@@ -42,6 +42,16 @@ impl Counts {
         let (below, above) = self.sparse.split_at(self.below);
         let (base, slots) = self.window();
         below.iter().copied().chain(dense::entries(base, slots)).chain(above.iter().copied())
+    }
+
+    /// The same as a list; where no table is in use, the one that is there already.
+    pub fn into_entries(self) -> Vec<Entry> {
+        if self.used.is_empty() {
+            return self.sparse;
+        }
+        let mut all = Vec::with_capacity(to_usize(self.distinct()));
+        all.extend(self.entries());
+        all
     }
 
     /// The least value.

@@ -17,6 +17,7 @@ mod sparse;
 mod tests;
 
 pub use counts::Counts;
+pub use sparse::merge;
 
 use crate::counter_sort::emit::Entry;
 use crate::num::{to_u64, to_usize};

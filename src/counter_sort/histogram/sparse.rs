@@ -137,8 +137,9 @@ impl Runs {
 /// Merges `run` into `into`; both are sorted and without repeated values.
 ///
 /// From the back and in place: only the shorter run needs room, and what the longer one occupies
-/// is not allocated again, whose page faults took longer than the merging.
-fn merge(into: &mut Vec<Entry>, run: &[Entry]) {
+/// is not allocated again, whose page faults took longer than the merging. Where `into` has room for
+/// both, nothing is allocated at all.
+pub fn merge(into: &mut Vec<Entry>, run: &[Entry]) {
     let (mut l, mut r) = (into.len(), run.len());
     into.reserve_exact(run.len());
     into.extend_from_slice(run);

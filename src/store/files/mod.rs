@@ -20,8 +20,11 @@ pub use names::{BadName, Names};
 pub use openat::Openat;
 pub use uring::Uring;
 
+use std::ffi::CStr;
 use std::fmt;
 use std::io;
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
 
 /// Readable bytes that stand before the file's bytes in the buffer handed to [`Visitor::small`].
 pub const SLACK: usize = 64;
@@ -43,6 +46,25 @@ pub enum Trust {
     /// Written by a user: links are followed and the type is checked before the first read, which
     /// costs one `fstat` a file.
     Given,
+}
+
+/// What is to be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Files<'a> {
+    /// The directory, or any descriptor where names are whole paths.
+    pub dir: BorrowedFd<'a>,
+    /// The files' names in it.
+    pub names: &'a Names,
+    /// Where the names came from.
+    pub trust: Trust,
+}
+
+impl<'a> Files<'a> {
+    /// The files of a range with their indices.
+    fn walk(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &'a CStr)> {
+        assert!(range.end <= self.names.len(), "files {range:?} of {}", self.names.len());
+        range.clone().zip(self.names.walk(range.start))
+    }
 }
 
 /// Why a file was not read.

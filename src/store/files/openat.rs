@@ -4,7 +4,7 @@
 //! whole latency of the disk for each cold file, because only one is ever under way; more
 //! threads, each with its own `Openat`, overlap that. One descriptor is open at any time.
 
-use super::{Names, Problem, SLACK, Trust, Visitor};
+use super::{Files, Problem, SLACK, Trust, Visitor};
 use crate::num::to_u64;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -72,18 +72,10 @@ impl Openat {
         Self { small_max, buffer: vec![0; SLACK + small_max + 1] }
     }
 
-    /// Reads the files `range` of `names`, in order, and calls `visitor` once for each.
-    pub fn read_all(
-        &mut self,
-        dir: BorrowedFd<'_>,
-        names: &Names,
-        range: Range<usize>,
-        trust: Trust,
-        visitor: &mut impl Visitor,
-    ) {
-        assert!(range.end <= names.len(), "files {range:?} of {}", names.len());
-        for (index, name) in range.clone().zip(names.walk(range.start)) {
-            self.read_one(dir, name, Manner::new(trust), index, visitor);
+    /// Reads a range of files, in order, and calls `visitor` once for each.
+    pub fn read_all(&mut self, files: Files<'_>, range: Range<usize>, visitor: &mut impl Visitor) {
+        for (index, name) in files.walk(range) {
+            self.read_one(files.dir, name, Manner::new(files.trust), index, visitor);
         }
     }
 

@@ -64,11 +64,11 @@ fn uring(depth: u32) -> Option<Uring> {
 
 fn both(dir: BorrowedFd<'_>, names: &Names, trust: Trust, depth: u32) -> BTreeMap<usize, Told> {
     let mut plain = Collect::default();
-    Openat::new(MAX).read_all(dir, names, 0..names.len(), trust, &mut plain);
+    Openat::new(MAX).read_all(Files { dir, names, trust }, 0..names.len(), &mut plain);
     if let Some(mut ring) = uring(depth) {
         for _ in 0..3 {
             let mut ringed = Collect::default();
-            ring.read_all(dir, names, 0..names.len(), trust, &mut ringed);
+            ring.read_all(Files { dir, names, trust }, 0..names.len(), &mut ringed);
             assert_eq!(ringed.0, plain.0, "{trust:?}");
         }
     }
@@ -145,12 +145,20 @@ fn every_count() {
             [0..0, 1000..1000, 7..8, 3..depth + 2, 0..depth, 5..depth + 6, 0..1000, 990..1000]
         {
             let mut plain = Collect::default();
-            Openat::new(MAX).read_all(file.as_fd(), &names, range.clone(), trust, &mut plain);
+            Openat::new(MAX).read_all(
+                Files { dir: file.as_fd(), names: &names, trust },
+                range.clone(),
+                &mut plain,
+            );
             let want = range.clone().map(|i| (i, Told::Small(bytes(i)))).collect();
             assert_eq!(plain.0, want);
             if let Some(ring) = &mut ring {
                 let mut ringed = Collect::default();
-                ring.read_all(file.as_fd(), &names, range, trust, &mut ringed);
+                ring.read_all(
+                    Files { dir: file.as_fd(), names: &names, trust },
+                    range,
+                    &mut ringed,
+                );
                 assert_eq!(ringed.0, want);
             }
         }
@@ -251,11 +259,19 @@ fn a_short_read_is_not_the_end() {
     names.push(list).unwrap();
     let max = text.len();
     let mut plain = Collect::default();
-    Openat::new(max).read_all(dir.as_fd(), &names, 0..1, Trust::Given, &mut plain);
+    Openat::new(max).read_all(
+        Files { dir: dir.as_fd(), names: &names, trust: Trust::Given },
+        0..1,
+        &mut plain,
+    );
     assert!(plain.0[&0] == Told::Small(text.clone()));
     if let Ok(mut ring) = Uring::new(max, 2) {
         let mut ringed = Collect::default();
-        ring.read_all(dir.as_fd(), &names, 0..1, Trust::Listed, &mut ringed);
+        ring.read_all(
+            Files { dir: dir.as_fd(), names: &names, trust: Trust::Listed },
+            0..1,
+            &mut ringed,
+        );
         assert!(ringed.0[&0] == Told::Small(text));
     }
 }
@@ -284,11 +300,15 @@ fn a_panic_leaves_nothing_in_flight() {
     let file = File::open(dir.path()).unwrap();
     for trust in [Trust::Listed, Trust::Given] {
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            ring.read_all(file.as_fd(), &names, 0..100, trust, &mut Faulty(0));
+            ring.read_all(
+                Files { dir: file.as_fd(), names: &names, trust },
+                0..100,
+                &mut Faulty(0),
+            );
         }));
         assert!(run.is_err());
         let mut ringed = Collect::default();
-        ring.read_all(file.as_fd(), &names, 0..100, trust, &mut ringed);
+        ring.read_all(Files { dir: file.as_fd(), names: &names, trust }, 0..100, &mut ringed);
         assert_eq!(ringed.0, (0..100).map(|i| (i, Told::Small(bytes(i + 1)))).collect());
     }
 }
@@ -331,10 +351,14 @@ fn child_with_few_descriptors() {
     for trust in [Trust::Listed, Trust::Given] {
         let Some(ring) = &mut ring else { break };
         let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            ring.read_all(dir.as_fd(), &names, 0..200, trust, &mut Faulty(0));
+            ring.read_all(Files { dir: dir.as_fd(), names: &names, trust }, 0..200, &mut Faulty(0));
         }));
         assert!(run.is_err());
-        ring.read_all(dir.as_fd(), &names, 0..1, trust, &mut Collect::default());
+        ring.read_all(
+            Files { dir: dir.as_fd(), names: &names, trust },
+            0..1,
+            &mut Collect::default(),
+        );
         assert_eq!(open(), before, "{trust:?}");
     }
     // All descriptors but one in use: one file at a time still works.
@@ -345,11 +369,15 @@ fn child_with_few_descriptors() {
     held.pop();
     for trust in [Trust::Listed, Trust::Given] {
         let mut plain = Collect::default();
-        Openat::new(MAX).read_all(dir.as_fd(), &names, 0..200, trust, &mut plain);
+        Openat::new(MAX).read_all(
+            Files { dir: dir.as_fd(), names: &names, trust },
+            0..200,
+            &mut plain,
+        );
         assert_eq!(plain.0, want);
         if let Some(ring) = &mut ring {
             let mut ringed = Collect::default();
-            ring.read_all(dir.as_fd(), &names, 0..200, trust, &mut ringed);
+            ring.read_all(Files { dir: dir.as_fd(), names: &names, trust }, 0..200, &mut ringed);
             assert_eq!(ringed.0, want);
         }
     }
@@ -357,11 +385,19 @@ fn child_with_few_descriptors() {
     held.push(dir.try_clone().unwrap());
     if let Some(ring) = &mut ring {
         let mut ringed = Collect::default();
-        ring.read_all(dir.as_fd(), &names, 0..200, Trust::Listed, &mut ringed);
+        ring.read_all(
+            Files { dir: dir.as_fd(), names: &names, trust: Trust::Listed },
+            0..200,
+            &mut ringed,
+        );
         assert_eq!(ringed.0, want);
     }
     let mut plain = Collect::default();
-    Openat::new(MAX).read_all(dir.as_fd(), &names, 0..200, Trust::Given, &mut plain);
+    Openat::new(MAX).read_all(
+        Files { dir: dir.as_fd(), names: &names, trust: Trust::Given },
+        0..200,
+        &mut plain,
+    );
     assert!(plain.0.values().all(|told| *told == Told::Errno(24)));
     let refused = Uring::new(MAX, 1).expect_err("no descriptor for a ring").to_string();
     assert!(refused.contains("io_uring"), "{refused}");

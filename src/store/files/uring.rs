@@ -22,7 +22,7 @@
 #![expect(unsafe_code, reason = "the kernel writes into buffers while this code runs")]
 
 use super::openat::{Manner, Openat, regular_size};
-use super::{Names, SLACK, Trust, Visitor};
+use super::{Files, SLACK, Trust, Visitor};
 use crate::num::{to_u64, to_usize};
 use io_uring::types::{DestinationSlot, Fd, Fixed, SubmitArgs, Timespec};
 use io_uring::{IoUring, Probe, opcode, squeue};
@@ -32,7 +32,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem;
 use std::ops::Range;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// After this long without any completion, reads are suspected to wait for a FIFO's writer.
 const PATIENCE: Timespec = Timespec::new().nsec(100_000_000);
@@ -91,13 +91,6 @@ enum Stage {
     Reading,
 }
 
-/// What is to be read: the arguments of `read_all`.
-struct Job<'a> {
-    dir: BorrowedFd<'a>,
-    names: &'a Names,
-    trust: Trust,
-}
-
 /// What a completion asks for.
 enum Next {
     Read,
@@ -131,25 +124,18 @@ impl Uring {
         })
     }
 
-    /// Reads the files `range` of `names`, in any order, and calls `visitor` once for each.
-    pub fn read_all(
-        &mut self,
-        dir: BorrowedFd<'_>,
-        names: &Names,
-        range: Range<usize>,
-        trust: Trust,
-        visitor: &mut impl Visitor,
-    ) {
-        assert!(range.end <= names.len(), "files {range:?} of {}", names.len());
+    /// Reads a range of files, in any order, and calls `visitor` once for each.
+    pub fn read_all(&mut self, files: Files<'_>, range: Range<usize>, visitor: &mut impl Visitor) {
         if self.ring.is_none() {
-            return self.careful.read_all(dir, names, range, trust, visitor);
+            return self.careful.read_all(files, range, visitor);
         }
         self.left.clear(); // a visitor that panicked may have left some
         let flight = Flight(&mut self.ring);
         if let Some(ring) = &mut *flight.0 {
-            ring.run(&Job { dir, names, trust }, range, visitor, &mut self.left);
+            ring.run(files, range, visitor, &mut self.left);
         }
         drop(flight);
+        let Files { dir, names, trust } = files;
         for index in self.left.drain(..) {
             let manner = Manner::suspicious(trust);
             self.careful.read_one(dir, names.get(index), manner, index, visitor);
@@ -236,16 +222,16 @@ impl Ring {
     /// Reads everything; what is out of the ordinary, or not done when the ring fails, is `left`.
     fn run(
         &mut self,
-        job: &Job<'_>,
+        files: Files<'_>,
         range: Range<usize>,
         visitor: &mut impl Visitor,
         left: &mut Vec<usize>,
     ) {
-        let mut todo = range.clone().zip(job.names.walk(range.start));
+        let mut todo = files.walk(range.clone());
         let mut queue = self.io.submission();
         for (at, place) in (0..).zip(&mut self.places) {
             let Some((index, name)) = todo.next() else { break };
-            push(&mut queue, &place.open(at, index, name, job), at);
+            push(&mut queue, &place.open(at, index, name, files), at);
             self.busy += 1;
         }
         drop(queue);
@@ -272,7 +258,7 @@ impl Ring {
                             left.push(place.index);
                         }
                         let Some((index, name)) = todo.next() else { continue };
-                        place.open(at, index, name, job)
+                        place.open(at, index, name, files)
                     }
                 };
                 push(&mut queue, &entry, at);
@@ -349,14 +335,14 @@ impl Ring {
 
 impl Place {
     /// The request that opens a file here. `at` is the number of this place.
-    fn open(&mut self, at: u32, index: usize, name: &CStr, job: &Job<'_>) -> squeue::Entry {
+    fn open(&mut self, at: u32, index: usize, name: &CStr, files: Files<'_>) -> squeue::Entry {
         self.stage = Stage::Opening;
         self.index = index;
-        self.trust = job.trust;
+        self.trust = files.trust;
         self.filled = 0;
-        let manner = Manner::new(job.trust);
-        let open = opcode::OpenAt::new(Fd(job.dir.as_raw_fd()), name.as_ptr());
-        match job.trust {
+        let manner = Manner::new(files.trust);
+        let open = opcode::OpenAt::new(Fd(files.dir.as_raw_fd()), name.as_ptr());
+        match files.trust {
             Trust::Given => open.flags(manner.flags().bits()).build(),
             Trust::Listed => open
                 .file_index(DestinationSlot::try_from_slot_target(at).ok())
