@@ -2,7 +2,7 @@
 //!
 //! A program of its own, after the other tests: it says SKIPPED where libtest could only say ok, starts one
 //! cluster for all checks and surely stops it. `DCOMP_NEED_SLURM=1` makes a machine without Slurm a failure.
-//! Takes a minute on two cores. Arguments choose checks by parts of their names.
+//! Takes under two minutes on two cores. Arguments choose checks by parts of their names.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "dcomp's own names")]
 #![expect(clippy::print_stdout, reason = "the lines of a test program")]
