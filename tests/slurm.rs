@@ -2,7 +2,7 @@
 //!
 //! A program of its own, after the other tests: it says SKIPPED where libtest could only say ok, starts one
 //! cluster for all checks and surely stops it. `DCOMP_NEED_SLURM=1` makes a machine without Slurm a failure.
-//! Takes half a minute on two cores. Arguments choose checks by parts of their names.
+//! Takes under two minutes on two cores. Arguments choose checks by parts of their names.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(clippy::case_sensitive_file_extension_comparisons, reason = "dcomp's own names")]
 #![expect(clippy::print_stdout, reason = "the lines of a test program")]
@@ -221,11 +221,11 @@ fn time_limit(cluster: &Cluster) {
     dir.write("old.png", "older output");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/slurm/run.sbatch");
     let deck = format!("{SMOKE}/mandelbrot.toml");
-    // Two ranks only: they take time from the checks beside.
-    let sbatch = ["sbatch", "--wait", "--time=1", "--nodes=1", "--ntasks-per-node=2", "-Jlimit"];
+    // One rank, which stalls without using a core: the checks beside need them.
+    let sbatch = ["sbatch", "--wait", "--time=1", "--nodes=1", "--ntasks-per-node=1", "-Jlimit"];
     let words = [&sbatch[..], &[script, &deck, "-o", "old.png", "--force"]].concat();
     let start = Instant::now();
-    let run = cluster.run(&dir, &words).env("DCOMP_FAULT", "stall:1:compute").limit_s(100);
+    let run = cluster.run(&dir, &words).env("DCOMP_FAULT", "stall:0:compute").limit_s(100);
     assert_ne!(run.run().code, 0);
     assert!(start.elapsed() < Duration::from_secs(55), "by the signal, not by the limit");
     nothing_half_made(&dir);
