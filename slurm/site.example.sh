@@ -12,9 +12,13 @@
 # the MPICH family; `srun --mpi=list` shows what the site has.
 #   export SLURM_MPI_TYPE=pmi2
 
-# Debian's and Ubuntu's Open MPI forbid the component that shares the work counter over plain TCP; where
-# ranks end with "MPI_ERR_WIN: invalid window" on several nodes, allow it:
+# Debian's and Ubuntu's Open MPI forbid the component that shares the work counter over plain TCP; each node
+# then has a fixed share of a picture. To let nodes help each other there too:
 #   export OMPI_MCA_osc=^ucx
+
+# Slurm 22.05's default way for ranks to wait for each other in MPI_Init lets some leave early under load
+# (segmentation faults at the start); where that is seen:
+#   export SLURM_PMIX_FENCE=ring
 
 # Where dcomp lies, when it is not $home/target/release/dcomp.
 #   export DCOMP=$HOME/bin/dcomp

@@ -27,7 +27,7 @@ use util::{Dir, Run};
 type Check = (&'static str, fn(&Cluster));
 
 /// Checks by name; each gets the running cluster.
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 15] = [
     // The first one runs beside the others.
     ("a job near its time limit leaves nothing half made", time_limit),
     ("a machine that cannot is told what it lacks", cannot),
@@ -41,6 +41,7 @@ const CHECKS: [Check; 14] = [
     ("scripts start what they say", command_lines),
     ("a study is submitted, measured and reported", studies::submitted),
     ("a study runs in one allocation", studies::in_one_allocation),
+    ("nodes without one-sided access share the work", studies::without_one_sided_access),
     ("clusters live side by side and leave nothing", side_by_side),
     ("a cluster ends with its keeper and its caller", orphans),
 ];

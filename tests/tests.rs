@@ -16,6 +16,7 @@ mod oracles;
 mod readers;
 mod record;
 mod scaling;
+mod scaling_edges;
 mod tidy;
 mod usage;
 mod util;

@@ -5,13 +5,15 @@
 //! one main thread of the node draws the next, shrinking range from a word on world rank 0 by
 //! `MPI_Fetch_and_op` (masterless self-scheduling: Eleliemy & Ciorba, arXiv 1901.02773). What that
 //! costs: a node's ranks may wait for one network round trip per range, and rank 0 must enter MPI
-//! now and then, which its own draws do.
+//! now and then, which its own draws do. Where MPI has no one-sided access between the nodes at hand, each
+//! node has its share of the indices from the start.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::Comm;
 use super::window::{NodeWords, WorldWord, poll};
+use crate::num::to_usize;
 use crate::partition::node_draw;
 
 /// Words of the node: the current range (next index in the high half, its end in the low half),
@@ -25,6 +27,9 @@ const WORDS: usize = 24;
 pub struct WorkCounter {
     words: Words,
     global: Option<WorldWord>,
+    /// Where ranges cannot be drawn across nodes, the part of the world's ranks before this node's and
+    /// with them: each node has its share from the start.
+    share: Option<[u64; 2]>,
     total: u32,
     workers_on_node: u64,
 }
@@ -51,6 +56,15 @@ pub struct Drawer<'a> {
     words: &'a [AtomicU64],
 }
 
+/// Collective. The ranks before this node's, in order of the nodes' leaders, and those with them.
+fn share_of_node(comm: &Comm) -> [u64; 2] {
+    let place = comm.place();
+    let mine = if place.local_rank == 0 { place.local_size } else { 0 };
+    let sizes = comm.all_gather(mine);
+    let before = sizes[..to_usize(comm.rank())].iter().sum();
+    [before, before + place.local_size]
+}
+
 impl WorkCounter {
     /// Collective. `workers_on_node` is the number of threads on this node that will draw.
     pub fn new(comm: &Comm, workers_on_node: u64) -> Self {
@@ -59,10 +73,13 @@ impl WorkCounter {
             Some(mpi) => (
                 Words::Shared(NodeWords::allocate(&mpi.node, comm.place().local_rank == 0, WORDS)),
                 (comm.place().node_count > 1)
-                    .then(|| WorldWord::allocate(&mpi.all, comm.is_root())),
+                    .then(|| WorldWord::allocate(&mpi.all, comm.is_root()))
+                    .flatten(),
             ),
         };
-        Self { words, global, total: 0, workers_on_node }
+        let apart = comm.place().node_count > 1 && global.is_none();
+        let share = apart.then(|| share_of_node(comm));
+        Self { words, global, share, total: 0, workers_on_node }
     }
 
     /// Collective. Starts a round over `0..total`; no draw may be under way.
@@ -71,7 +88,18 @@ impl WorkCounter {
         comm.barrier();
         if comm.place().local_rank == 0 {
             let words = self.words();
-            let range = if self.global.is_none() { pack(0, total) } else { pack(0, 0) };
+            let range = match (&self.global, self.share) {
+                (Some(_), _) => pack(0, 0),
+                (None, None) => pack(0, total),
+                (None, Some(ends)) => {
+                    let [start, end] = ends.map(|ranks| {
+                        // At most `total`, because no more ranks come before than there are.
+                        let part = u64::from(total) * ranks / comm.size();
+                        u32::try_from(part).expect("at most total")
+                    });
+                    pack(start, end)
+                }
+            };
             words[RANGE].store(range, Ordering::SeqCst);
             words[USED_UP].store(u64::from(self.global.is_none()), Ordering::SeqCst);
             words[REFILLING].store(0, Ordering::SeqCst);
@@ -90,7 +118,7 @@ impl WorkCounter {
 
     /// Whether several nodes share the work, each with a range of its own at a time.
     pub fn has_ranges(&self) -> bool {
-        self.global.is_some()
+        self.global.is_some() || self.share.is_some()
     }
 
     /// Draws on the main thread, which fetches the node's next range when needed and when it

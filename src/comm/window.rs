@@ -10,9 +10,10 @@ use std::ffi::c_void;
 use std::ptr::null_mut;
 use std::sync::atomic::AtomicU64;
 
+use mpi::collective::SystemOperation;
 use mpi::ffi;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::AsRaw;
+use mpi::traits::{AsRaw, CommunicatorCollectives};
 
 /// `count` zeroed 64-bit words in memory shared by the ranks of a node.
 pub(super) struct NodeWords {
@@ -88,15 +89,20 @@ pub(super) struct WorldWord {
 }
 
 impl WorldWord {
-    /// Collective over `world`.
-    pub(super) fn allocate(world: &SimpleCommunicator, holder: bool) -> Self {
+    /// Collective over `world`. None, on all ranks, when this MPI cannot do it: a component for one-sided
+    /// access may be missing for the network at hand (Debian's Open MPI forbids the one for plain TCP).
+    pub(super) fn allocate(world: &SimpleCommunicator, holder: bool) -> Option<Self> {
         let bytes = if holder { 8 } else { 0 };
         let mut base: *mut u64 = null_mut();
         // SAFETY: (1) `world` is live; (2) out pointers are to live locals; (3) the holder writes
-        // its own fresh memory before any rank starts an access epoch, which `lock_all` opens.
+        // its own fresh memory before any rank starts an access epoch, which `lock_all` opens; (4) the
+        // handler for errors is the predefined one, and the former comes back before anything else.
         unsafe {
             let mut window = ffi::RSMPI_WIN_NULL;
-            ffi::MPI_Win_allocate(
+            let mut handler = std::mem::zeroed();
+            ffi::MPI_Comm_get_errhandler(world.as_raw(), &raw mut handler);
+            ffi::MPI_Comm_set_errhandler(world.as_raw(), ffi::RSMPI_ERRORS_RETURN);
+            let code = ffi::MPI_Win_allocate(
                 bytes,
                 8,
                 ffi::RSMPI_INFO_NULL,
@@ -104,12 +110,17 @@ impl WorldWord {
                 (&raw mut base).cast(),
                 &raw mut window,
             );
+            ffi::MPI_Comm_set_errhandler(world.as_raw(), handler);
+            ffi::MPI_Errhandler_free(&raw mut handler);
+            if !everywhere(world, code == 0) {
+                return None;
+            }
             if holder {
                 base.write(0);
             }
             ffi::MPI_Barrier(world.as_raw());
             ffi::MPI_Win_lock_all(0, window);
-            Self { window }
+            Some(Self { window })
         }
     }
 
@@ -141,6 +152,13 @@ impl Drop for WorldWord {
             ffi::MPI_Win_free(&raw mut self.window);
         }
     }
+}
+
+/// Collective. Whether it is so on all ranks.
+fn everywhere(world: &SimpleCommunicator, so: bool) -> bool {
+    let mut all = 0;
+    world.all_reduce_into(&i32::from(so), &mut all, SystemOperation::min());
+    all == 1
 }
 
 /// Enters MPI without waiting, so that one-sided accesses to this rank make progress.

@@ -70,22 +70,6 @@ impl Site {
                 )));
             }
         }
-        const OURS: [&str; 14] = [
-            "nodes",
-            "ntasks",
-            "ntasks-per-node",
-            "cpus-per-task",
-            "time",
-            "job-name",
-            "output",
-            "open-mode",
-            "signal",
-            "wrap",
-            "array",
-            "dependency",
-            "chdir",
-            "parsable",
-        ];
         let ours = |option: &&String| {
             let name = option.trim_start_matches('-').split('=').next().unwrap_or_default();
             // Short options take their value without a sign between, so none is let through.
@@ -119,6 +103,24 @@ impl Site {
         })
     }
 }
+
+/// Options of sbatch that dcomp sets itself.
+const OURS: [&str; 14] = [
+    "nodes",
+    "ntasks",
+    "ntasks-per-node",
+    "cpus-per-task",
+    "time",
+    "job-name",
+    "output",
+    "open-mode",
+    "signal",
+    "wrap",
+    "array",
+    "dependency",
+    "chdir",
+    "parsable",
+];
 
 fn is_plain(text: &str) -> bool {
     !text.is_empty()

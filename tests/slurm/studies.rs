@@ -85,3 +85,17 @@ pub fn in_one_allocation(cluster: &Cluster) {
     cluster.run(&dir, &[sbatch.as_slice(), &flags].concat()).fails(2);
     assert!(!dir.path("more").exists());
 }
+
+/// Debian's Open MPI has no one-sided access over plain TCP: the counter of work does without.
+pub fn without_one_sided_access(cluster: &Cluster) {
+    let dir = Dir::new("slurm-osc");
+    let dcomp = env!("CARGO_BIN_EXE_dcomp");
+    let size = ["-W", "1100", "-H", "900", "-n", "2000", "--quiet"];
+    dir.dcomp(&[["mandelbrot", "-o", "one.png"].as_slice(), &size].concat()).ok();
+    // The cluster's own setting allows the component; here the machine's default holds.
+    let srun = ["env", "--unset=OMPI_MCA_osc", "srun", "-K1", "--nodes=4", "--ntasks-per-node=3"];
+    let job = ["--mpi=pmix", dcomp, "mandelbrot", "-o", "many.png"];
+    let done = cluster.run(&dir, &[srun.as_slice(), &job, &size].concat()).ok();
+    assert!(dir.read("many.png") == dir.read("one.png"), "{}", done.stderr);
+    assert_eq!(dir.json("many.png.json")["nodes"], 4);
+}

@@ -83,12 +83,7 @@ pub fn analyse(samples: Vec<Sample>, notes: &[String], options: &Options) -> Res
 fn curve(group: &Group, options: &Options, cut: bool) -> Series {
     let (rows, base) = rows::of(group, options.baseline);
     let baseline = rows::baseline(group, &rows[base], options.baseline);
-    let mut fitted = models::analyse(&model_study(group, &rows), &models::Settings::default());
-    // One spread in the whole report: that of all models that fit about as well.
-    if let (Some(pmnf), Some(far)) = (&mut fitted.models.pmnf, fitted.band.last()) {
-        pmnf.spread = if far.lo > 0.0 { far.hi / far.lo - 1.0 } else { 0.0 };
-        pmnf.spread_at = far.p;
-    }
+    let fitted = models::analyse(&model_study(group, &rows), &models::Settings::default());
     let mut series = Series {
         name: group.name.clone(),
         mode: group.mode,

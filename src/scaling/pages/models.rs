@@ -103,7 +103,7 @@ pub fn models(models: &Models, metric: Metric) -> Vec<Model> {
             name: "PMNF: c0 + c1 p^i log2(p)^j",
             parameters: format!("{} ({unit}; SMAPE {} %)", fit.formula, number(fit.smape, 3)),
             implies: format!(
-                "near-tied models lie {} apart at p = {}{}",
+                "its own near-tied forms lie {} apart at p = {}{}",
                 percent(fit.spread),
                 number(fit.spread_at, 4),
                 runner_up.unwrap_or_default(),
