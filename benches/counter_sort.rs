@@ -5,7 +5,8 @@
 //! files on two threads; a Python program that counts lines in a dictionary, plain and with a pool of
 //! two; `find | xargs cat | sort -n`. Then one packed file, random 64-bit values, and, where the
 //! system lets root drop its caches, cold files. Medians of five, ratios of them. With
-//! `DCOMP_BENCH_ALONE` set, the slow peers are left out.
+//! `DCOMP_BENCH_ALONE` set, the slow peers are left out; `DCOMP_BENCH_PARTS` names some of small, packed,
+//! sparse and cold.
 #![expect(clippy::print_stdout, reason = "a table is its purpose")]
 
 use std::fs::File;
@@ -141,10 +142,21 @@ fn main() {
     if !bench.scratch.join(&folder).is_dir() {
         bench.shell(&format!("\"$DCOMP\" generate numbers --files {files} -o {folder} --quiet"));
     }
-    small_files(&bench, &folder, files);
-    packed(&bench, files);
-    sparse(&bench);
-    cold(&bench);
+    let parts = std::env::var("DCOMP_BENCH_PARTS");
+    let wanted =
+        |part: &str| parts.as_ref().map_or(true, |parts| parts.split(',').any(|p| p == part));
+    if wanted("small") {
+        small_files(&bench, &folder, files);
+    }
+    if wanted("packed") {
+        packed(&bench, files);
+    }
+    if wanted("sparse") {
+        sparse(&bench);
+    }
+    if wanted("cold") {
+        cold(&bench);
+    }
 }
 
 fn small_files(bench: &Bench, folder: &str, files: u64) {
