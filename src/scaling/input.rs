@@ -190,11 +190,12 @@ impl Columns {
         let has = |known: &str| KNOWN.iter().zip(&found).any(|(k, at)| *k == known && at.is_some());
         for needed in ["mode", "ranks"] {
             if !has(needed) {
-                let there: Vec<&str> = headers.iter().collect();
+                let there: String =
+                    headers.iter().collect::<Vec<_>>().join(", ").chars().take(100).collect();
                 return Err(Error::bad_input(format!(
                     "{name}: no column {needed}; it has {}, and needs mode, ranks, and wall_s or \
                      throughput",
-                    there.join(", ")
+                    there
                 )));
             }
         }

@@ -258,7 +258,9 @@ fn report(args: &ReportArgs) -> Result<()> {
         to_u64(files.len()),
         args.output.display()
     ));
-    say(&lines)
+    // Names come from files; a terminal must not obey them.
+    let plain = |line: &String| line.replace(char::is_control, "\u{fffd}");
+    say(&lines.iter().map(plain).collect::<Vec<_>>())
 }
 
 fn compare(args: &CompareArgs) -> Result<()> {
