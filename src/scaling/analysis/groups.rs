@@ -54,8 +54,11 @@ impl Group {
         self.points.iter().flat_map(|point| &point.runs)
     }
 
-    /// What was computed: the command of the smallest size.
+    /// What was computed: the study's command, else that of the smallest size.
     pub fn input(&self) -> String {
+        if let Some(study) = self.runs().find_map(|run| run.study.clone()) {
+            return study;
+        }
         let first = self.runs().find(|run| !run.command.is_empty());
         first.map_or_else(String::new, |run| {
             let words = run.command.iter().map(|word| {

@@ -114,7 +114,6 @@ pub fn run(study: &Study, settings: &Settings) -> Result<Done> {
     let mut sizes: Vec<Size> = points.iter().map(|point| known(point, &earlier)).collect();
     let mut done = Done { file: file.path.clone(), ..Done::default() };
     done.found = sizes.iter().map(|size| to_u64(size.values.len())).sum();
-    progress.total(study.repeats * to_u64(sizes.len()));
     for round in 0.. {
         if !sizes.iter().any(|size| size.wants(study)) {
             break;
@@ -122,6 +121,12 @@ pub fn run(study: &Study, settings: &Settings) -> Result<Done> {
         for at in permutation(sizes.len(), study.seed, round) {
             if sizes[at].wants(study) {
                 one(&bench, &mut file, &mut sizes[at], &mut done)?;
+                // Under `until` nobody knows how many will be needed: at least one more of some.
+                let wanted = |size: &Size| {
+                    let more = u64::from(size.wants(study));
+                    study.repeats.max(to_u64(size.values.len()) + more)
+                };
+                progress.total(sizes.iter().map(wanted).sum());
                 progress.at(sizes.iter().map(|size| to_u64(size.values.len())).sum());
             }
         }
