@@ -27,7 +27,7 @@ use util::{Dir, Run};
 type Check = (&'static str, fn(&Cluster));
 
 /// Checks by name; each gets the running cluster.
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 16] = [
     // The first one runs beside the others.
     ("a job near its time limit leaves nothing half made", time_limit),
     ("a machine that cannot is told what it lacks", cannot),
@@ -40,6 +40,7 @@ const CHECKS: [Check; 15] = [
     ("hostile names arrive unharmed", hostile_names),
     ("scripts start what they say", command_lines),
     ("a study is submitted, measured and reported", studies::submitted),
+    ("a study is submitted as one job", studies::submitted_as_one),
     ("a study runs in one allocation", studies::in_one_allocation),
     ("nodes without one-sided access share the work", studies::without_one_sided_access),
     ("clusters live side by side and leave nothing", side_by_side),

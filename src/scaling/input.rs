@@ -193,9 +193,8 @@ impl Columns {
                 let there: String =
                     headers.iter().collect::<Vec<_>>().join(", ").chars().take(100).collect();
                 return Err(Error::bad_input(format!(
-                    "{name}: no column {needed}; it has {}, and needs mode, ranks, and wall_s or \
-                     throughput",
-                    there
+                    "{name}: no column {needed}; it has {there}, and needs mode, ranks, and wall_s or \
+                     throughput"
                 )));
             }
         }

@@ -99,3 +99,18 @@ pub fn without_one_sided_access(cluster: &Cluster) {
     assert!(dir.read("many.png") == dir.read("one.png"), "{}", done.stderr);
     assert_eq!(dir.json("many.png.json")["nodes"], 4);
 }
+
+/// One job that runs all sizes as steps, then the report.
+pub fn submitted_as_one(cluster: &Cluster) {
+    let dir = Dir::new("slurm-one");
+    let dcomp = env!("CARGO_BIN_EXE_dcomp");
+    let head = [dcomp, "scaling", "submit", "--one-allocation"];
+    let done = cluster.run(&dir, &words(&head, "one")).ok();
+    assert_eq!(done.stdout.lines().count(), 2, "a job and a report: {}", done.stdout);
+    wait_for(&dir, "one/report/report.json");
+    let runs = lines(&dir, "one/runs.jsonl");
+    assert_eq!(runs.len(), 6);
+    assert!(runs.iter().all(|run| run["outcome"] == "ok"), "{runs:?}");
+    let log = dir.program("sh", &["-c", "cat one/logs/slurm-*.log"]).ok().stdout;
+    assert!(log.contains("6 runs of mandelbrot"), "{log}");
+}
