@@ -248,3 +248,52 @@ fn files_written_side_by_side_count_once() {
     let row = &report.series[0].rows[0];
     assert!((row.io_efficiency.unwrap() - 0.75).abs() < 1e-12, "{row:?}");
 }
+
+fn rates(values: &[(u64, f64)]) -> Report {
+    let rows: Vec<String> = values.iter().map(|(p, x)| format!("strong,{p},{x}")).collect();
+    report_of(table(&format!("mode,ranks,throughput\n{}", rows.join("\n"))))
+}
+
+/// The published fits of throughputs (T6, T7) come out of a table, peak and boundary included.
+#[test]
+fn published_throughputs_give_the_published_law() {
+    let sdm = rates(&[
+        (1, 64.9),
+        (18, 995.9),
+        (36, 1652.4),
+        (72, 1853.2),
+        (108, 1828.9),
+        (144, 1775.0),
+        (216, 1702.2),
+    ]);
+    let usl = sdm.series[0].models.usl.clone().unwrap();
+    let got = [usl.alpha, usl.beta, usl.gamma, usl.peak_ranks.unwrap(), usl.roof.unwrap()];
+    // With half a unit of the last digit that was published.
+    let published = [
+        (0.027_728_5, 5e-8),
+        (1.044e-4, 5e-8),
+        (89.9952, 5e-5),
+        (96.519_56, 5e-6),
+        (3245.589, 5e-4),
+    ];
+    for (got, (published, half)) in got.iter().zip(published) {
+        assert!((got - published).abs() <= 1.2 * half, "{got} {published}");
+    }
+    let ray = rates(&[
+        (1, 20.0),
+        (4, 78.0),
+        (8, 130.0),
+        (12, 170.0),
+        (16, 190.0),
+        (20, 200.0),
+        (24, 210.0),
+        (28, 230.0),
+        (32, 260.0),
+        (48, 280.0),
+        (64, 310.0),
+    ]);
+    let usl = ray.series[0].models.usl.clone().unwrap();
+    assert!((usl.alpha / 0.057_771 - 1.0).abs() < 1e-4, "{usl:?}");
+    assert!((usl.gamma / 21.848_843 - 1.0).abs() < 1e-4, "{usl:?}");
+    assert_eq!((usl.beta.to_bits(), usl.peak_ranks), (0, None), "{usl:?}");
+}

@@ -3,6 +3,7 @@
 //! A refit per point left out is the price of honest errors; all of it is below a millisecond.
 
 use super::data::Data;
+use super::fit::equal_weights;
 use super::goodness::{aicc, smape};
 use super::{amdahl, gustafson, pmnf, usl};
 use crate::num::{floor_u64, len_f64};
@@ -92,7 +93,19 @@ fn usl_law(data: &Data) -> Option<usl::Usl> {
 
 /// USL's fit on times, from four points on.
 pub fn usl_fit(data: &Data) -> Option<super::fit::Bounded<3>> {
-    (data.p.len() >= 4).then(|| usl::fit(data.points(), usl::Scale::Time)).flatten()
+    if data.p.len() < 4 {
+        return None;
+    }
+    // Rates without repeats have no known spread, so their residuals are taken as they are, which is how
+    // the law's published fits were made. With repeats residuals are relative, and relative residuals of
+    // rates and of their times are the same to first order.
+    if data.metric == Metric::Throughput && data.repeats.iter().all(|one| one.len() == 1) {
+        let rates: Vec<f64> = data.time.iter().map(|time| 1.0 / time).collect();
+        let weight = equal_weights(rates.len());
+        let points = super::fit::Points { p: &data.p, y: &rates, weight: &weight };
+        return usl::fit(points, usl::Scale::Rate);
+    }
+    usl::fit(data.points(), usl::Scale::Time)
 }
 
 /// The models of the cost p T(p): constant under ideal strong scaling, and of proportional weak
