@@ -93,6 +93,9 @@ fn runs_that_would_disturb_each_other_are_refused() {
         std::thread::sleep(Duration::from_millis(20));
     }
     dir.dcomp(&command).fails(2).says("another dcomp works in s");
+    let anew = ["scaling", "run", "--force"].iter().chain(&command[2..]).copied();
+    dir.dcomp(&anew.collect::<Vec<_>>()).fails(2).says("another dcomp works in s");
+    assert!(dir.path("s/runs.jsonl").exists(), "its runs are still there");
     // Killed without a warning, it takes its run with it within a moment.
     dir.program("pkill", &["-KILL", "-P", &child.id().to_string()]).ok();
     child.wait().unwrap();

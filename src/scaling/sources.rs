@@ -70,7 +70,11 @@ pub fn runs_in(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(list(directory)?.into_iter().filter(is_runs).collect())
 }
 
-fn list(directory: &Path) -> Result<Vec<PathBuf>> {
+/// What is in a directory, by name.
+///
+/// # Errors
+/// When it cannot be listed.
+pub fn list(directory: &Path) -> Result<Vec<PathBuf>> {
     let failed = |cause| Error::io("list", directory, &cause);
     let entries = std::fs::read_dir(directory).map_err(failed)?;
     let names: std::io::Result<Vec<PathBuf>> =

@@ -29,6 +29,7 @@ pub(super) fn lay_out(study: &Study, settings: &Settings) -> Result<()> {
     let logs = directory.join("logs");
     std::fs::create_dir_all(&logs).map_err(|cause| Error::io("create", &logs, &cause))?;
     if settings.force && earlier.is_some() {
+        nobody_works(directory)?;
         begin_anew(settings)?;
     }
     let text = format!("{MARK}{}", study_text(study)?);
@@ -69,6 +70,17 @@ fn ours(directory: &Path) -> Result<Option<String>> {
     }
 }
 
+/// Refuses to begin anew while another dcomp, of any part of the study, adds to its runs.
+fn nobody_works(directory: &Path) -> Result<()> {
+    for path in sources::list(directory)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name == "lock" || name.starts_with("lock-") {
+            lock_file(directory, &path)?;
+        }
+    }
+    Ok(())
+}
+
 /// Takes the runs away; those too that jobs of their own made, unless one of these begins anew.
 fn begin_anew(settings: &Settings) -> Result<()> {
     let mut old = vec![settings.file()];
@@ -90,24 +102,28 @@ fn begin_anew(settings: &Settings) -> Result<()> {
 /// started: the lock's descriptor is handed down, so that no run is measured beside an orphan.
 pub(super) fn lock(settings: &Settings) -> Result<Flock<File>> {
     let path = settings.lock();
+    let lock = lock_file(&settings.directory, &path)?;
+    fcntl(&*lock, FcntlArg::F_SETFD(FdFlag::empty()))
+        .map_err(|cause| Error::io("lock", &path, &cause.into()))?;
+    Ok(lock)
+}
+
+fn lock_file(directory: &Path, path: &Path) -> Result<Flock<File>> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).custom_flags(OFlag::O_NOFOLLOW.bits());
-    let file = options.open(&path).map_err(|cause| Error::io("open", &path, &cause))?;
-    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, cause)| {
+    let file = options.open(path).map_err(|cause| Error::io("open", path, &cause))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, cause)| {
         if cause == nix::errno::Errno::EWOULDBLOCK {
             Error::usage(format!(
                 "another dcomp works in {}, or something that a run of it started is still there; wait \
                  for it or end it (fuser {} tells which)",
-                settings.directory.display(),
+                directory.display(),
                 path.display()
             ))
         } else {
-            Error::io("lock", &path, &cause.into())
+            Error::io("lock", path, &cause.into())
         }
-    })?;
-    fcntl(&*lock, FcntlArg::F_SETFD(FdFlag::empty()))
-        .map_err(|cause| Error::io("lock", &path, &cause.into()))?;
-    Ok(lock)
+    })
 }
 
 /// The study as its file in the directory.
