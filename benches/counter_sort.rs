@@ -1,6 +1,7 @@
 //! `make bench`: counter-sort beside other ways to do the same, in turns, in one run.
 //!
-//! The files are made once under `target/bench-files` (`DCOMP_BENCH_FILES` of them, 100 000 unless told).
+//! The files are made once under `target/bench-files`, or the directory `DCOMP_BENCH_DIR`
+//! (`DCOMP_BENCH_FILES` of them, 100 000 unless told).
 //! Compared are whole processes on two ranks with: a loop that only opens, reads and closes the same
 //! files on two threads; a Python program that counts lines in a dictionary, plain and with a pool of
 //! two; `find | xargs cat | sort -n`. Then one packed file, random 64-bit values, and, where the
@@ -134,7 +135,10 @@ fn main() {
     }
     let wanted = std::env::var("DCOMP_BENCH_FILES").ok().and_then(|text| text.parse().ok());
     let files: u64 = wanted.unwrap_or(100_000);
-    let scratch = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-files");
+    let scratch = std::env::var_os("DCOMP_BENCH_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-files"),
+        PathBuf::from,
+    );
     std::fs::create_dir_all(&scratch).expect("a scratch directory");
     std::fs::write(scratch.join("count.py"), PYTHON).expect("a script");
     let bench = Bench { scratch };

@@ -5,7 +5,8 @@
 //! one descriptor, no kernel feature and about four system calls a file, and waits for the disk at
 //! every cold file; `Uring` needs a kernel that lends it a ring and a buffer per file in flight,
 //! and is worth it where files are cold or the file system is far. Neither believes a short read
-//! to be the end of a file: a read that returns nothing confirms it, at one more (cheap) call.
+//! to be the end of a file: the size that was looked at before, or a read that returns nothing,
+//! confirms it.
 //!
 //! Neither reader can be made to wait by a FIFO, a terminal or a device in the place of a file.
 

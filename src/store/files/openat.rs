@@ -1,4 +1,5 @@
-//! Reading with plain system calls, one file at a time: open, read, read to confirm, close.
+//! Reading with plain system calls, one file at a time: open, read, read to confirm, close; of given
+//! names: open, look at type and size, read, close.
 //!
 //! Costs about 2 us for a small file in the page cache (the confirming read 0.15 us of it), and the
 //! whole latency of the disk for each cold file, because only one is ever under way; more
@@ -109,18 +110,26 @@ impl Openat {
     ) -> Result<Found, Problem> {
         let file = again(|| openat(dir, name, manner.flags(), Mode::empty()))
             .map_err(|error| refused(dir, name, manner, error))?;
+        let mut told = None;
         if manner.look_first {
             let size = regular_size(&file)?;
             if size > to_u64(self.small_max) {
                 return Ok(Found::Large(size));
             }
+            told = Some(size);
         }
         let room = &mut self.buffer[SLACK..];
         let mut filled = 0;
         loop {
             match again(|| read(&file, &mut room[filled..])) {
                 Ok(0) => break,
-                Ok(size) => filled += size,
+                Ok(size) => {
+                    filled += size;
+                    // All that the file was just said to hold: nothing is left to be confirmed.
+                    if told == Some(to_u64(filled)) {
+                        break;
+                    }
+                }
                 Err(error) => {
                     regular_size(&file)?;
                     return Err(Problem::Io(error.into()));
