@@ -16,6 +16,7 @@ pub mod heap;
 pub mod job;
 pub mod mandelbrot;
 pub mod measure;
+pub mod mergesort;
 pub mod num;
 pub mod partition;
 pub mod scaling;

@@ -11,7 +11,7 @@ use bytemuck::Pod;
 use mpi::collective::CommunicatorCollectives;
 use mpi::datatype::{Partition, PartitionMut};
 
-use super::{Comm, Op, count, index};
+use super::{Comm, Op, WHOLE_BYTES, count, index};
 use crate::num::{to_u64, to_usize};
 use crate::partition::displacements;
 
@@ -48,6 +48,18 @@ impl Cuts {
     fn of(counts: Vec<u64>) -> Self {
         let displs = displacements(&counts);
         Self { counts, displs }
+    }
+
+    fn at(ranges: &[Range<usize>]) -> Self {
+        Self {
+            counts: ranges.iter().map(|range| to_u64(range.len())).collect(),
+            displs: ranges.iter().map(|range| to_u64(range.start)).collect(),
+        }
+    }
+
+    /// Whether all of it lies in a buffer.
+    fn fit(&self, bytes: usize) -> bool {
+        self.counts.iter().zip(&self.displs).all(|(len, at)| at + len <= to_u64(bytes))
     }
 }
 
@@ -87,27 +99,80 @@ impl Comm {
         (items, counts.iter().map(|bytes| to_usize(bytes / item)).collect())
     }
 
+    /// Collective. How many items every rank will send to this one, of how many go to each.
+    ///
+    /// # Panics
+    /// When there are not as many counts as ranks.
+    pub fn exchange_counts(&self, send_counts: &[u64]) -> Vec<u64> {
+        assert_eq!(to_u64(send_counts.len()), self.size(), "one count per rank");
+        let Some(mpi) = &self.mpi else { return send_counts.to_vec() };
+        let mut counts = vec![0_u64; send_counts.len()];
+        self.timed(1, 0, || mpi.all.all_to_all_into(send_counts, &mut counts[..]));
+        counts
+    }
+
+    /// Collective. Sends the bytes `send[leaving[r]]` to rank `r`, and puts what comes from rank `r` into
+    /// `recv[coming[r]]`, exactly as many bytes as that rank sends. What is in no range stays.
+    ///
+    /// # Panics
+    /// When there are not as many ranges as ranks, or they leave the buffers.
+    pub fn exchange_into(
+        &self,
+        send: &[u8],
+        leaving: &[Range<usize>],
+        recv: &mut [u8],
+        coming: &[Range<usize>],
+    ) {
+        assert_eq!(to_u64(leaving.len()), self.size(), "one range per rank");
+        assert_eq!(to_u64(coming.len()), self.size(), "one range per rank");
+        if self.mpi.is_none() {
+            return recv[coming[0].clone()].copy_from_slice(&send[leaving[0].clone()]);
+        }
+        self.exchange_payload(send, &Cuts::at(leaving), recv, &Cuts::at(coming));
+    }
+
+    /// Collective. As [`exchange`](Self::exchange), for messages whose sizes both sides know and that
+    /// are small: one call of MPI.
+    ///
+    /// # Panics
+    /// As [`exchange_into`](Self::exchange_into), and beyond 2 GiB a rank.
+    pub fn exchange_small(&self, send: &[u8], send_counts: &[u64], recv_counts: &[u64]) -> Vec<u8> {
+        assert_eq!(send_counts.iter().sum::<u64>(), to_u64(send.len()), "counts cover the payload");
+        if self.mpi.is_none() {
+            return send.to_vec();
+        }
+        let (cuts, received) = (Cuts::of(send_counts.to_vec()), Cuts::of(recv_counts.to_vec()));
+        let mut bytes = vec![0; to_usize(recv_counts.iter().sum())];
+        if self.whole_bytes < WHOLE_BYTES {
+            self.exchange_payload(send, &cuts, &mut bytes, &received);
+        } else {
+            self.count_payload(&cuts.counts);
+            self.exchange_round(send, &cuts, &mut bytes, &received);
+        }
+        bytes
+    }
+
     /// What came, and how many bytes of it from each rank.
     fn exchange_cuts<T: Pod>(&self, send: &[T], cuts: &Cuts) -> (Vec<T>, Vec<u64>) {
-        let mpi = self.mpi.as_ref().expect("only called with MPI");
-        let mut counts = vec![0_u64; cuts.counts.len()];
-        self.timed(1, 0, || mpi.all.all_to_all_into(&cuts.counts[..], &mut counts[..]));
-        let total = counts.iter().sum();
+        let received = Cuts::of(self.exchange_counts(&cuts.counts));
+        let total: u64 = received.counts.iter().sum();
         let mut items = bytemuck::zeroed_vec(to_usize(total) / size_of::<T>());
-        self.count_payload(&cuts.counts);
-
-        // One decision for all ranks: does the fullest of them fit one call?
-        let send: &[u8] = bytemuck::cast_slice(send);
-        let largest_pair = cuts.counts.iter().copied().max().unwrap_or(0);
-        let mut largest = [to_u64(send.len()).max(total), largest_pair];
-        self.all_reduce(Op::Max, &mut largest);
-        let (bytes, received) = (bytemuck::cast_slice_mut(&mut items), Cuts::of(counts));
-        if largest[0] <= to_u64(self.whole_bytes) {
-            self.exchange_round(send, cuts, bytes, &received);
-        } else {
-            self.exchange_in_rounds(send, cuts, bytes, &received, largest[1]);
-        }
+        let (send, bytes) = (bytemuck::cast_slice(send), bytemuck::cast_slice_mut(&mut items));
+        self.exchange_payload(send, cuts, bytes, &received);
         (items, received.counts)
+    }
+
+    fn exchange_payload(&self, send: &[u8], cuts: &Cuts, bytes: &mut [u8], received: &Cuts) {
+        self.count_payload(&cuts.counts);
+        // One decision for all ranks: does the fullest of them fit one call?
+        let largest_pair = cuts.counts.iter().copied().max().unwrap_or(0);
+        let mut largest = [to_u64(send.len()).max(to_u64(bytes.len())), largest_pair];
+        self.all_reduce(Op::Max, &mut largest);
+        if largest[0] <= to_u64(self.whole_bytes) {
+            self.exchange_round(send, cuts, bytes, received);
+        } else {
+            self.exchange_in_rounds(send, cuts, bytes, received, largest[1]);
+        }
     }
 
     /// Rounds of at most `piece` bytes per pair of ranks, staged so that displacements stay small.
@@ -152,8 +217,8 @@ impl Comm {
             received.counts.len(),
             "rsmpi reads as many counts as ranks unchecked"
         );
-        let came: u64 = received.counts.iter().sum();
-        assert_eq!(came, to_u64(bytes.len()), "room for what arrives");
+        assert!(cuts.fit(send.len()), "what leaves lies in its buffer");
+        assert!(received.fit(bytes.len()), "room for what arrives");
         let ints = |values: &[u64]| -> Vec<mpi::Count> {
             values.iter().map(|&value| count(index(value))).collect()
         };

@@ -177,6 +177,7 @@ impl<'a> Job<'a> for CountSort<'a> {
             outputs,
             comm_bytes_needed: moved[0],
             io_bytes_needed: bytes.iter().sum::<u64>() + 2 * written,
+            details: Value::Null,
         })
     }
 

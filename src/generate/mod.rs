@@ -186,6 +186,7 @@ impl<'a> Job<'a> for Numbers<'a> {
             outputs,
             comm_bytes_needed: 0,
             io_bytes_needed: 2 * written,
+            details: serde_json::Value::Null,
         })
     }
 

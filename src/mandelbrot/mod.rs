@@ -253,6 +253,7 @@ impl<'a> Job<'a> for Render<'a> {
             outputs,
             comm_bytes_needed: sums[1],
             io_bytes_needed: 2 * written,
+            details: serde_json::Value::Null,
         })
     }
 

@@ -239,6 +239,7 @@ impl<'a> Job<'a> for Recolor<'a> {
             }),
             outputs: vec![output],
             comm_bytes_needed: 0,
+            details: serde_json::Value::Null,
         })
     }
 

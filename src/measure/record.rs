@@ -50,6 +50,8 @@ pub struct Findings {
     pub comm_bytes_needed: u64,
     /// The least number of bytes that had to be read and written.
     pub io_bytes_needed: u64,
+    /// What else was measured, which may differ from run to run; null for nothing.
+    pub details: Value,
 }
 
 /// How the run ended.
@@ -178,7 +180,7 @@ fn record(
     let (library, standard) = comm.library().unwrap_or(("none".into(), "none".into()));
     let rank_count = to_u64(ranks.len());
     let thread_count = to_u64(threads.count());
-    serde_json::json!({
+    let mut record = serde_json::json!({
         "schema": SCHEMA,
         "job": identity.job,
         "outcome": ending.outcome,
@@ -241,7 +243,11 @@ fn record(
             "communication": ratio(useful_max, runtime_s),
             "parallel": ratio(useful_mean, runtime_s),
         },
-    })
+    });
+    if !findings.details.is_null() {
+        record["details"] = findings.details.clone();
+    }
+    record
 }
 
 struct Host {

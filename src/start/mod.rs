@@ -6,6 +6,7 @@ mod counter_sort;
 mod generate;
 mod launch;
 mod mandelbrot;
+mod mergesort;
 mod recolor;
 mod scaling;
 mod tell;
@@ -36,6 +37,9 @@ pub fn start(cli: Cli, meter: Meter) -> u8 {
         }
         Command::CounterSort(args) => {
             launch::<counter_sort::CounterSort>(&args.layer(), &args.common, meter)
+        }
+        Command::Mergesort(args) => {
+            launch::<mergesort::Mergesort>(&args.layer(), &args.common, meter)
         }
         Command::Generate(GenerateCommand::Numbers(args)) => {
             launch::<generate::Numbers>(&args.layer(), &args.common, meter)
@@ -74,9 +78,10 @@ pub fn start_words(words: impl IntoIterator<Item = OsString>, meter: Meter) -> u
 }
 
 /// The jobs that a deck may name, and the words that start them.
-const JOBS: [(&str, &[&str]); 3] = [
+const JOBS: [(&str, &[&str]); 4] = [
     (name::<mandelbrot::Mandelbrot>(), &["mandelbrot"]),
     (name::<counter_sort::CounterSort>(), &["counter-sort"]),
+    (name::<mergesort::Mergesort>(), &["mergesort"]),
     (name::<generate::Numbers>(), &["generate", "numbers"]),
 ];
 

@@ -1,0 +1,252 @@
+//! From sorted sequences on all ranks to the sorted pieces of this rank's part of the result.
+//!
+//! The cuts between ranks are exact, so nothing is sent that does not have to change ranks, and all
+//! ranks end with as many items, within one. Where the sequences already follow each other, across ranks
+//! too, the cuts are known without a search.
+
+use std::ops::Range;
+
+use super::buffer::Buffer;
+use super::form::{Form, Run};
+use super::local::Sequence;
+use super::splitters::{Cuts, Keys};
+use crate::comm::Comm;
+use crate::error::Result;
+use crate::measure::clock::Stopwatch;
+use crate::num::{to_u64, to_usize};
+use crate::partition::{block, displacements};
+
+/// What the exchange cost.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Costs {
+    /// Rounds of the search for the cuts.
+    pub rounds: u64,
+    /// Seconds of it.
+    pub splitters_s: f64,
+    /// Seconds of moving items.
+    pub exchange_s: f64,
+    /// Bytes of items that left this rank.
+    pub bytes_moved: u64,
+}
+
+/// The pieces of this rank's part.
+#[derive(Default)]
+pub struct Gathered {
+    /// What stays here, of each sequence.
+    own: Vec<(Sequence, Range<usize>)>,
+    /// What came: for the n-th sequence of every rank, that of all ranks in their order.
+    came: Vec<(Sequence, Vec<Range<usize>>)>,
+    rank: usize,
+    ranks: usize,
+}
+
+impl Gathered {
+    /// The pieces in the order of ranks and their sequences, which is that of the input.
+    pub fn runs(&self) -> Vec<Run<'_>> {
+        let mut runs = Vec::new();
+        for rank in 0..self.ranks {
+            if rank == self.rank {
+                runs.extend(self.own.iter().map(|(sequence, items)| sequence.run(items.clone())));
+            } else {
+                runs.extend(
+                    self.came.iter().map(|(came, of_ranks)| came.run(of_ranks[rank].clone())),
+                );
+            }
+        }
+        runs.retain(|run| !run.is_empty());
+        runs
+    }
+}
+
+/// Keys of sequences in memory.
+struct InMemory<'a> {
+    form: &'a dyn Form,
+    sequences: &'a [Sequence],
+}
+
+impl Keys for InMemory<'_> {
+    fn key_bytes(&self) -> Option<usize> {
+        self.form.key_bytes()
+    }
+
+    fn key(&self, sequence: usize, index: u64, out: &mut Vec<u8>) -> Result<()> {
+        self.sequences[sequence].key(self.form, index, out);
+        Ok(())
+    }
+}
+
+/// Collective. Moves items so that every rank has its part of the sorted whole, in sorted pieces.
+///
+/// # Errors
+/// When there is no memory for what comes.
+pub fn gather(comm: &Comm, form: &dyn Form, sequences: Vec<Sequence>) -> Result<(Gathered, Costs)> {
+    let clock = Stopwatch::start();
+    let edges = Edges::of_all(comm, form, &sequences);
+    let lengths: Vec<Vec<u64>> = edges.iter().map(|edges| edges.lengths.clone()).collect();
+    let total = lengths.iter().flatten().sum();
+    let targets: Vec<u64> =
+        (1..comm.size()).map(|rank| block(total, comm.size(), rank).start).collect();
+    let mut costs = Costs::default();
+    let mut cuts = if follow_each_other(&edges) {
+        in_order(&lengths, comm.rank(), &targets)
+    } else {
+        let keys = InMemory { form, sequences: &sequences };
+        let mut search = Cuts::new(comm, &keys, &lengths);
+        let cuts = search.find(&targets)?;
+        costs.rounds = search.rounds;
+        cuts
+    };
+    cuts.insert(0, vec![0; sequences.len()]);
+    cuts.push(sequences.iter().map(Sequence::len).collect());
+    costs.splitters_s = clock.seconds();
+
+    let clock = Stopwatch::start();
+    let most = lengths.iter().map(Vec::len).max().unwrap_or(0);
+    let gathered = exchange(comm, form, sequences, &cuts, most, &mut costs)?;
+    costs.exchange_s = clock.seconds();
+    Ok((gathered, costs))
+}
+
+/// What a rank tells about its sequences.
+struct Edges {
+    lengths: Vec<u64>,
+    /// Each ends no later than the next begins.
+    ordered: bool,
+    /// First and last key, if there is any item.
+    keys: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Edges {
+    fn of(form: &dyn Form, sequences: &[Sequence]) -> Self {
+        let filled: Vec<&Sequence> = sequences.iter().filter(|one| one.len() > 0).collect();
+        let key = |sequence: &Sequence, item| {
+            let mut key = Vec::new();
+            sequence.key(form, item, &mut key);
+            key
+        };
+        let first = |sequence: &Sequence| key(sequence, 0);
+        let last = |sequence: &Sequence| key(sequence, sequence.len() - 1);
+        Self {
+            lengths: sequences.iter().map(Sequence::len).collect(),
+            ordered: filled.windows(2).all(|pair| last(pair[0]) <= first(pair[1])),
+            keys: filled.first().zip(filled.last()).map(|(a, b)| (first(a), last(b))),
+        }
+    }
+
+    /// Collective. Those of all ranks.
+    fn of_all(comm: &Comm, form: &dyn Form, sequences: &[Sequence]) -> Vec<Self> {
+        let mine = Self::of(form, sequences);
+        if comm.size() == 1 {
+            return vec![mine];
+        }
+        comm.all_gather_bytes(&mine.to_bytes())
+            .iter()
+            .map(|bytes| Self::from_bytes(bytes))
+            .collect()
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut words = vec![to_u64(self.lengths.len()), u64::from(self.ordered)];
+        words.extend(&self.lengths);
+        words.push(self.keys.as_ref().map_or(u64::MAX, |(first, _)| to_u64(first.len())));
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        if let Some((first, last)) = &self.keys {
+            bytes.extend_from_slice(first);
+            bytes.extend_from_slice(last);
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Self {
+        let mut rest = bytes;
+        let mut next = || {
+            let (word, tail) = rest.split_first_chunk::<8>().expect("as it was written");
+            rest = tail;
+            u64::from_le_bytes(*word)
+        };
+        let (count, ordered) = (next(), next() == 1);
+        let lengths = (0..count).map(|_| next()).collect();
+        let first = next();
+        let keys = (first != u64::MAX).then(|| {
+            let (first, last) = rest.split_at(to_usize(first));
+            (first.to_vec(), last.to_vec())
+        });
+        Self { lengths, ordered, keys }
+    }
+}
+
+/// Whether all sequences, one behind the other, are the sorted whole.
+fn follow_each_other(edges: &[Edges]) -> bool {
+    let keys: Vec<_> = edges.iter().filter_map(|edges| edges.keys.as_ref()).collect();
+    edges.iter().all(|edges| edges.ordered) && keys.windows(2).all(|pair| pair[0].1 <= pair[1].0)
+}
+
+/// The cuts through sequences that follow each other.
+fn in_order(lengths: &[Vec<u64>], rank: u64, targets: &[u64]) -> Vec<Vec<u64>> {
+    let before: u64 = lengths[..to_usize(rank)].iter().flatten().sum();
+    let cut = |target: &u64| {
+        let mut start = before;
+        let place = |&length: &u64| {
+            let place = target.saturating_sub(start).min(length);
+            start += length;
+            place
+        };
+        lengths[to_usize(rank)].iter().map(place).collect()
+    };
+    targets.iter().map(cut).collect()
+}
+
+/// Collective. Sends what lies between the cuts to the ranks there.
+fn exchange(
+    comm: &Comm,
+    form: &dyn Form,
+    sequences: Vec<Sequence>,
+    cuts: &[Vec<u64>],
+    most: usize,
+    costs: &mut Costs,
+) -> Result<Gathered> {
+    let (rank, ranks) = (to_usize(comm.rank()), to_usize(comm.size()));
+    let mut gathered = Gathered { own: Vec::new(), came: Vec::new(), rank, ranks };
+    let items = |sequence: usize, rank: usize| {
+        to_usize(cuts[rank][sequence])..to_usize(cuts[rank + 1][sequence])
+    };
+    if ranks > 1 {
+        let nothing = Sequence::new(form, Buffer::default());
+        for number in 0..most {
+            let sequence = sequences.get(number).unwrap_or(&nothing);
+            let bytes = |to: usize| match sequences.get(number) {
+                Some(sequence) if to != rank => sequence.index.bytes(items(number, to)),
+                _ => 0..0,
+            };
+            let ranges: Vec<Range<usize>> = (0..ranks).map(bytes).collect();
+            let counts: Vec<u64> = ranges.iter().map(|range| to_u64(range.len())).collect();
+            costs.bytes_moved += counts.iter().sum::<u64>();
+            let expected = comm.exchange_counts(&counts);
+            let mut came = comm.agree(Buffer::zeroed(expected.iter().sum()))?;
+            comm.exchange_into(&sequence.items, &ranges, &mut came, &behind(&expected));
+            gathered.came.push(pieces(form, came, &expected));
+        }
+    }
+    let own = sequences.into_iter().enumerate();
+    gathered.own = own.map(|(number, sequence)| (sequence, items(number, rank))).collect();
+    Ok(gathered)
+}
+
+/// Byte ranges of these lengths, one behind the other.
+pub fn behind(lengths: &[u64]) -> Vec<Range<usize>> {
+    let starts = displacements(lengths).into_iter().zip(lengths);
+    starts.map(|(start, bytes)| to_usize(start)..to_usize(start + bytes)).collect()
+}
+
+/// What came, cut into what each rank sent.
+fn pieces(form: &dyn Form, came: Buffer, bytes: &[u64]) -> (Sequence, Vec<Range<usize>>) {
+    let sequence = Sequence::new(form, came);
+    let mut at = 0;
+    let piece = |&bytes: &u64| {
+        let start = sequence.index.item_at(at);
+        at += to_usize(bytes);
+        start..sequence.index.item_at(at)
+    };
+    let pieces = bytes.iter().map(piece).collect();
+    (sequence, pieces)
+}

@@ -1,0 +1,149 @@
+//! This rank's sorted sequences: one a thread, in the order of the input.
+
+use std::ops::Range;
+
+use super::buffer::Buffer;
+use super::form::{Digest, Form, Index, Run};
+use super::input::Files;
+use super::pour::digest_of;
+use crate::context::Context;
+use crate::error::Result;
+use crate::measure::clock::Stopwatch;
+use crate::num::{to_u64, to_usize};
+use crate::partition::block;
+use crate::store::crc::Extent;
+
+/// Where items come from.
+pub enum Source {
+    /// Files, one behind the other.
+    Files(Files),
+}
+
+impl Source {
+    /// Bytes of all, in file form.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Files(files) => files.bytes(),
+        }
+    }
+
+    /// Part `part` of `parts` about equal ones: the bytes of whole items, or of text that lines begin in.
+    pub fn part(&self, form: &dyn Form, parts: u64, part: u64) -> Range<u64> {
+        let item = form.item_bytes().map_or(1, to_u64);
+        let items = block(self.bytes() / item, parts, part);
+        items.start * item..items.end * item
+    }
+
+    /// The items of a part, in file form, and the checksums of what was read for them.
+    ///
+    /// # Errors
+    /// When they cannot be read, or there is no memory for them.
+    pub fn read(&self, form: &dyn Form, part: Range<u64>) -> Result<(Buffer, Vec<Extent>)> {
+        match (self, form.terminator()) {
+            (Self::Files(files), None) => files.read(part),
+            (Self::Files(files), Some(terminator)) => files.read_lines(part, terminator),
+        }
+    }
+
+    /// What was read is still as it was. Local.
+    ///
+    /// # Errors
+    /// When it was changed.
+    pub fn unchanged(&self) -> Result<()> {
+        match self {
+            Self::Files(files) => files.unchanged(),
+        }
+    }
+}
+
+/// Sorted items in sorting form.
+pub struct Sequence {
+    /// The items.
+    pub items: Buffer,
+    /// Where they begin.
+    pub index: Index,
+}
+
+impl Sequence {
+    /// Of sorted items.
+    pub fn new(form: &dyn Form, items: Buffer) -> Self {
+        let index = form.index(&items);
+        Self { items, index }
+    }
+
+    /// Some of its items.
+    pub fn run(&self, items: Range<usize>) -> Run<'_> {
+        Run::new(&self.items, &self.index, items)
+    }
+
+    /// How many items it has.
+    pub fn len(&self) -> u64 {
+        to_u64(self.index.len())
+    }
+
+    /// The key of an item.
+    pub fn key(&self, form: &dyn Form, item: u64, out: &mut Vec<u8>) {
+        let item = to_usize(item);
+        form.key(&self.items[self.index.bytes(item..item + 1)], out);
+    }
+}
+
+/// What was read and sorted.
+#[derive(Default)]
+pub struct Sorted {
+    /// One a thread.
+    pub sequences: Vec<Sequence>,
+    /// What was read.
+    pub read: Digest,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// What is left of it: less, when equal items are taken out.
+    pub kept: Digest,
+    /// Seconds of the thread that sorted longest.
+    pub sort_s: f64,
+    /// Checksums of what was read.
+    pub sums: Vec<Extent>,
+}
+
+/// Reads and sorts these parts, one a thread. Local.
+///
+/// # Errors
+/// When one cannot be read, or there is no memory.
+pub fn sort(
+    context: &Context,
+    form: &dyn Form,
+    source: &Source,
+    parts: &[Range<u64>],
+) -> Result<Sorted> {
+    let meter = &context.meter;
+    let done = context.threads.map(parts, |part| sort_part(form, source, part.clone()));
+    let mut all = Sorted::default();
+    for one in done {
+        let (sequence, one) = one?;
+        all.sequences.push(sequence);
+        all.read = all.read.and(one.read);
+        all.kept = all.kept.and(one.kept);
+        all.bytes += one.bytes;
+        all.sums.extend(one.sums);
+        all.sort_s = all.sort_s.max(one.sort_s);
+    }
+    meter.count_read(all.bytes);
+    source.unchanged()?;
+    Ok(all)
+}
+
+fn sort_part(form: &dyn Form, source: &Source, part: Range<u64>) -> Result<(Sequence, Sorted)> {
+    let (mut items, sums) = source.read(form, part)?;
+    let (read, bytes) = (form.digest(&items), to_u64(items.len()));
+    let clock = Stopwatch::start();
+    form.encode(&mut items);
+    let mut items = form.sort(items)?;
+    let mut kept = read;
+    if form.is_unique() {
+        items = form.dedupe(items, None);
+        kept = digest_of(form, &mut items);
+    }
+    let sort_s = clock.seconds();
+    let sequence = Sequence::new(form, items);
+    Ok((sequence, Sorted { read, bytes, kept, sort_s, sums, ..Sorted::default() }))
+}

@@ -1,0 +1,83 @@
+//! From sorted pieces to this rank's range of the output, looked at and summed up on the way.
+
+use super::form::{Checked, Digest, Form};
+use super::pour::{Chunk, Pour, Sizes};
+use crate::context::Context;
+use crate::error::Result;
+use crate::num::to_u64;
+use crate::store::crc::Extent;
+use crate::store::part::Writer;
+
+/// What was written.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// What came in, equal items included.
+    pub merged: Digest,
+    /// What was written.
+    pub items: Digest,
+    /// Its bytes.
+    pub bytes: u64,
+    /// What was found between neighbours.
+    pub checked: Checked,
+    /// The first and the last item, in sorting form.
+    pub edges: Option<(Vec<u8>, Vec<u8>)>,
+    /// Where in the file it lies.
+    pub extents: Vec<Extent>,
+}
+
+impl Written {
+    /// With what follows in the output.
+    #[must_use]
+    pub fn then(mut self, form: &dyn Form, next: Self) -> Self {
+        self.checked = self.checked.and(next.checked);
+        self.edges = match (self.edges, next.edges) {
+            (Some((first, last)), Some((second, end))) => {
+                self.checked = self.checked.and(Checked::pair(form.check_pair(&last, &second)));
+                Some((first, end))
+            }
+            (one, other) => one.or(other),
+        };
+        self.merged = self.merged.and(next.merged);
+        self.items = self.items.and(next.items);
+        self.bytes += next.bytes;
+        self.extents.extend(next.extents);
+        self
+    }
+}
+
+/// Merges and writes from offset `at` of the file on; also the seconds of merging. Local.
+///
+/// # Errors
+/// When the system refuses a write, or there is no memory for a chunk.
+pub fn write(
+    context: &Context,
+    form: &dyn Form,
+    pour: &Pour<'_>,
+    sizes: &Sizes,
+    writer: Writer<'_>,
+    at: u64,
+) -> Result<(Written, f64)> {
+    let (parts, merge_s) = pour.pour(context, sizes, |chunk| take(form, chunk, writer, at))?;
+    let written = parts.into_iter().fold(Written::default(), |all, next| all.then(form, next));
+    Ok((written, merge_s))
+}
+
+fn take(form: &dyn Form, chunk: Chunk<'_>, writer: Writer<'_>, at: u64) -> Result<Written> {
+    let Chunk { offset, items, merged } = chunk;
+    let (checked, edges) = (form.check(items), edges(form, items));
+    form.decode(items);
+    let digest = form.digest(items);
+    let mut extents = Vec::new();
+    if !items.is_empty() {
+        extents.push(writer.write_at(at + offset, items)?);
+    }
+    let bytes = to_u64(items.len());
+    Ok(Written { merged: merged.unwrap_or(digest), items: digest, bytes, checked, edges, extents })
+}
+
+/// The first and the last item.
+fn edges(form: &dyn Form, items: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let index = form.index(items);
+    let last = index.len().checked_sub(1)?;
+    Some((items[index.bytes(0..1)].to_vec(), items[index.bytes(last..last + 1)].to_vec()))
+}
