@@ -38,7 +38,7 @@ pub trait Job<'a>: Sized {
     /// # Errors
     /// When an output cannot be made or the work cannot fit.
     fn plan(request: &'a Request<Self::Spec>, context: &'a Context) -> Result<Self>;
-    /// How many rounds follow.
+    /// How many rounds there are, as far as it is known; asked before each.
     fn rounds(&self) -> u64 {
         1
     }
@@ -137,11 +137,13 @@ pub fn run<'a, J: Job<'a>>(
 fn phases<'a, J: Job<'a>>(request: &'a Request<J::Spec>, context: &'a Context) -> Result<Findings> {
     let meter = &context.meter;
     let mut job = meter.phase(Phase::Plan, || J::plan(request, context))?;
-    for round in 0..job.rounds() {
+    let mut round = 0;
+    while round < job.rounds() {
         step(context, Phase::Compute, || job.compute(round))?;
         step(context, Phase::Exchange, || job.exchange(round))?;
         step(context, Phase::Verify, || job.verify(round))?;
         step(context, Phase::Write, || job.write(round))?;
+        round += 1;
     }
     meter.phase(Phase::Write, || job.complete())?;
     let findings = meter.phase(Phase::Verify, || job.conclude())?;

@@ -8,15 +8,18 @@
 
 pub mod buffer;
 pub mod digest;
+mod external;
 pub mod form;
 mod gather;
 mod input;
 pub mod lines;
 mod local;
+mod memory;
 pub mod merge;
 mod output;
 mod pour;
 pub mod records;
+mod scratch;
 pub mod select;
 pub mod spec;
 mod splitters;
@@ -24,10 +27,12 @@ pub mod vector;
 
 use serde_json::json;
 
+use self::external::{External, Slice};
 use self::form::{Checked, Digest, Form};
 use self::gather::{Costs, Gathered};
 use self::input::Files;
 use self::local::{Sorted, Source};
+use self::memory::Budget;
 use self::output::Written;
 use self::pour::Pour;
 use self::spec::Spec;
@@ -38,6 +43,7 @@ use crate::job::{Job, Request};
 use crate::measure::record::Findings;
 use crate::num::{to_f64, to_u64, to_usize};
 use crate::store::part::PartFile;
+use crate::store::target;
 
 /// The least `--memory`: below, buffers alone would exceed it.
 pub const MEMORY_MIN: u64 = 1 << 20;
@@ -48,12 +54,45 @@ pub struct Mergesort<'a> {
     form: Box<dyn Form>,
     source: Source,
     output: PartFile<'a>,
+    budget: Budget,
     sorted: Sorted,
-    gathered: Gathered,
-    costs: Costs,
+    way: Way<'a>,
+    /// Where this rank writes next.
+    at: u64,
     /// What this rank wrote.
     written: Written,
     merge_s: f64,
+}
+
+/// How it is done.
+enum Way<'a> {
+    /// All in memory.
+    Memory(Gathered, Costs),
+    /// By runs on the disk.
+    Disk(Box<OnDisk<'a>>),
+}
+
+/// The state of a sort by runs on the disk.
+struct OnDisk<'a> {
+    external: External<'a>,
+    fresh: Option<Sorted>,
+    slice: Option<Slice>,
+    stage: Stage,
+    /// Bytes of this rank's part, as far as they are counted.
+    counted: u64,
+}
+
+/// What a round of the merge does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing yet: runs are sorted.
+    Sort,
+    /// It counts what will be left of equal items.
+    Count,
+    /// It writes.
+    Write,
+    /// All is written.
+    Done,
 }
 
 impl<'a> Job<'a> for Mergesort<'a> {
@@ -71,56 +110,141 @@ impl<'a> Job<'a> for Mergesort<'a> {
         if !form.is_unique() {
             output.reserve(source.bytes())?;
         }
+        let threads = to_u64(context.threads.count());
+        let budget = Budget::new(comm, &*form, spec.memory, threads);
+        let needed = Budget::needed(&*form, source.bytes().div_ceil(comm.size()));
+        let way = if needed <= budget.bytes {
+            Way::Memory(Gathered::default(), Costs::default())
+        } else {
+            let scratch = spec.scratch.clone().unwrap_or_else(|| target::directory(&spec.output));
+            let packed = spec.compress_temp;
+            let external = External::plan(context, &*form, &source, budget, &scratch, packed)?;
+            Way::Disk(Box::new(OnDisk {
+                external,
+                fresh: None,
+                slice: None,
+                stage: Stage::Sort,
+                counted: 0,
+            }))
+        };
+        let (sorted, written) = Default::default();
         Ok(Self {
             context,
             form,
             source,
             output,
-            sorted: Sorted::default(),
-            gathered: Gathered::default(),
-            costs: Costs::default(),
-            written: Written::default(),
+            budget,
+            sorted,
+            way,
+            at: 0,
+            written,
             merge_s: 0.0,
         })
     }
 
-    fn compute(&mut self, _round: u64) -> Result<()> {
+    fn rounds(&self) -> u64 {
+        match &self.way {
+            Way::Memory(..) => 1,
+            Way::Disk(disk) if disk.stage == Stage::Done => 0,
+            Way::Disk(_) => u64::MAX,
+        }
+    }
+
+    fn compute(&mut self, round: u64) -> Result<()> {
         let Context { comm, threads, .. } = self.context;
         let (form, count) = (&*self.form, to_u64(threads.count()));
-        let parts: Vec<_> = (0..count)
-            .map(|part| self.source.part(form, comm.size() * count, comm.rank() * count + part))
-            .collect();
-        self.sorted = comm.agree(local::sort(self.context, form, &self.source, &parts))?;
+        match &mut self.way {
+            Way::Memory(..) => {
+                let (all, first) = (comm.size() * count, comm.rank() * count);
+                let parts: Vec<_> =
+                    (0..count).map(|part| self.source.part(form, all, first + part)).collect();
+                self.sorted = comm.agree(local::sort(self.context, form, &self.source, &parts))?;
+            }
+            Way::Disk(disk) if round < disk.external.sort_rounds => {
+                let fresh = external::sort_round(&disk.external, form, &self.source, round);
+                disk.fresh = Some(comm.agree(fresh)?);
+            }
+            Way::Disk(_) => {}
+        }
         Ok(())
     }
 
     fn exchange(&mut self, _round: u64) -> Result<()> {
-        let sequences = std::mem::take(&mut self.sorted.sequences);
-        (self.gathered, self.costs) = gather::gather(&self.context.comm, &*self.form, sequences)?;
+        let form = &*self.form;
+        match &mut self.way {
+            Way::Memory(gathered, costs) => {
+                let sequences = std::mem::take(&mut self.sorted.sequences);
+                (*gathered, *costs) = gather::gather(&self.context.comm, form, sequences)?;
+            }
+            Way::Disk(disk) if disk.fresh.is_none() => {
+                if disk.stage == Stage::Sort {
+                    self.at = disk.external.split(form)?;
+                    disk.stage = if form.is_unique() { Stage::Count } else { Stage::Write };
+                }
+                disk.slice = Some(disk.external.next_slice(form)?);
+            }
+            Way::Disk(_) => {}
+        }
         Ok(())
     }
 
     fn write(&mut self, _round: u64) -> Result<()> {
         let (context, comm, form) = (self.context, &self.context.comm, &*self.form);
-        let runs = self.gathered.runs();
-        let previous = if form.is_unique() { last_before(comm, form, &runs) } else { None };
-        let pour = Pour::new(context, form, runs).behind(previous);
-        let sizes = comm.agree(pour.sizes(context))?;
-        let at = comm.exclusive_scan(sizes.bytes);
-        let written = output::write(context, form, &pour, &sizes, self.output.writer(), at);
-        (self.written, self.merge_s) = comm.agree(written)?;
-        self.output.note_all(std::mem::take(&mut self.written.extents));
+        match &mut self.way {
+            Way::Memory(gathered, _) => {
+                let runs = gathered.runs();
+                let previous = if form.is_unique() { last_before(comm, form, &runs) } else { None };
+                let pour = Pour::new(context, form, runs).behind(previous);
+                let sizes = comm.agree(pour.sizes(context))?;
+                self.at = comm.exclusive_scan(sizes.bytes);
+                let written =
+                    output::write(context, form, &pour, &sizes, self.output.writer(), self.at);
+                (self.written, self.merge_s) = comm.agree(written)?;
+                self.output.note_all(std::mem::take(&mut self.written.extents));
+            }
+            Way::Disk(disk) => {
+                if let Some(fresh) = disk.fresh.take() {
+                    return comm.agree(disk.external.keep(form, &mut self.sorted, fresh));
+                }
+                let slice = disk.slice.take().expect("fetched in this round");
+                let pour = disk.external.pour(form, &slice);
+                let sizes = comm.agree(pour.sizes(context))?;
+                if disk.stage == Stage::Count {
+                    disk.counted += sizes.bytes;
+                    if disk.external.is_done() {
+                        self.at = comm.exclusive_scan(disk.counted);
+                        disk.external.rewind();
+                        disk.stage = Stage::Write;
+                    }
+                    return Ok(());
+                }
+                let written =
+                    output::write(context, form, &pour, &sizes, self.output.writer(), self.at);
+                let (mut next, merge_s) = comm.agree(written)?;
+                self.at += sizes.bytes;
+                self.merge_s += merge_s;
+                self.output.note_all(std::mem::take(&mut next.extents));
+                self.written = std::mem::take(&mut self.written).then(form, next);
+                if disk.external.is_done() {
+                    disk.stage = Stage::Done;
+                }
+            }
+        }
         Ok(())
     }
 
     fn conclude(&mut self) -> Result<Findings> {
         let (comm, form) = (&self.context.comm, &*self.form);
         let totals = Totals::of_all(comm, form, &self.sorted, &self.written)?;
-        totals.verify(form)?;
+        let verdict = totals.verify(form);
+        if let (Err(_), Way::Disk(disk)) = (&verdict, &self.way) {
+            comm.agree(disk.external.verify())?;
+        }
+        verdict?;
         let output = self.output.verify()?;
         let Source::Files(files) = &self.source;
         let input = files.sums(comm, &self.sorted.sums)?;
-        let (needed, details) = self.details(&totals);
+        let (needed, runs, details) = self.details(&totals);
         Ok(Findings {
             input,
             result: json!({
@@ -131,7 +255,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 "unordered": totals.checked.unordered,
                 "records_in": totals.read.items,
             }),
-            io_bytes_needed: self.source.bytes() + output.bytes,
+            io_bytes_needed: self.source.bytes() + 2 * output.bytes + runs,
             outputs: vec![output],
             comm_bytes_needed: needed,
             details,
@@ -145,21 +269,37 @@ impl<'a> Job<'a> for Mergesort<'a> {
 }
 
 impl Mergesort<'_> {
-    /// Collective. What the run cost, and the bytes that had to change ranks.
-    fn details(&self, totals: &Totals) -> (u64, serde_json::Value) {
+    /// Collective. Bytes that had to change ranks, bytes through runs, and what else the run cost.
+    fn details(&self, totals: &Totals) -> (u64, u64, serde_json::Value) {
         let comm = &self.context.comm;
-        let Costs { rounds, splitters_s, exchange_s, bytes_moved } = self.costs;
-        let mut times = [self.sorted.sort_s, splitters_s, exchange_s, self.merge_s];
-        let sort_s: f64 = times.iter().sum();
+        let (rounds, slices, splitters_s, exchange_s, merge_s, moved, runs) = match &self.way {
+            Way::Memory(_, costs) => {
+                let Costs { rounds, splitters_s, exchange_s, bytes_moved } = *costs;
+                (rounds, 1, splitters_s, exchange_s, self.merge_s, bytes_moved, 0)
+            }
+            Way::Disk(disk) => {
+                let costs = disk.external.costs;
+                let merge_s = self.merge_s + costs.merge_s;
+                let (rounds, slices, moved) = (costs.rounds, costs.slices, costs.bytes_moved);
+                let runs = costs.run_bytes;
+                (rounds, slices, costs.splitters_s, costs.exchange_s, merge_s, moved, runs)
+            }
+        };
+        let mut times = [self.sorted.sort_s, splitters_s, exchange_s, merge_s];
+        let mut slowest = [times.iter().sum()];
         comm.all_reduce(Op::Max, &mut times);
-        let (mut slowest, mut moved) = ([sort_s], [bytes_moved]);
         comm.all_reduce(Op::Max, &mut slowest);
-        comm.all_reduce(Op::Sum, &mut moved);
+        let mut sums = [moved, runs];
+        comm.all_reduce(Op::Sum, &mut sums);
         let mut most = [self.written.merged.items];
         let mut least = most;
         comm.all_reduce(Op::Max, &mut most);
         comm.all_reduce(Op::Min, &mut least);
         let details = json!({
+            "external": runs > 0,
+            "memory_bytes": self.budget.bytes,
+            "run_bytes": sums[1],
+            "slices": slices,
             "splitter_rounds": rounds,
             "imbalance_records": most[0] - least[0],
             "sort_s": slowest[0],
@@ -167,9 +307,9 @@ impl Mergesort<'_> {
             "splitters_s": times[1],
             "exchange_s": times[2],
             "merge_s": times[3],
-            "records_per_s": to_f64(totals.read.items) / slowest[0].max(1e-9),
+            "records_per_s": to_f64(totals.read.items) / f64::max(slowest[0], 1e-9),
         });
-        (moved[0], details)
+        (sums[0], 2 * sums[1], details)
     }
 }
 

@@ -54,6 +54,13 @@ impl<'a> Pour<'a> {
         Self::cut(context, form, runs, &(0..=chunks).map(start).collect::<Vec<_>>())
     }
 
+    /// Cuts the pieces into chunks of so many items each. Local.
+    pub fn every(context: &Context, form: &'a dyn Form, runs: Vec<Run<'a>>, each: usize) -> Self {
+        let items: usize = runs.iter().map(Run::len).sum();
+        let starts: Vec<usize> = (0..items).step_by(each).chain([items]).collect();
+        Self::cut(context, form, runs, &starts)
+    }
+
     fn cut(context: &Context, form: &'a dyn Form, runs: Vec<Run<'a>>, starts: &[usize]) -> Self {
         let clock = Stopwatch::start();
         let cuts = context.threads.map(starts, |&start| form.first(&runs, start));

@@ -1,0 +1,64 @@
+//! How much memory a rank may use, and what it uses it for.
+
+use super::form::Form;
+use crate::comm::{Comm, Op};
+use crate::measure::{available_memory_bytes, peak_rss_bytes};
+use crate::num::to_u64;
+
+/// Bytes of a rank for its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// All of it.
+    pub bytes: u64,
+    /// Items that are sorted at once.
+    pub run_bytes: u64,
+    /// Items of a slice that are merged at once: what is aimed at.
+    pub slice_bytes: u64,
+    /// The same: what is accepted.
+    pub slice_bytes_max: u64,
+    /// Items on their way to other ranks.
+    pub send_bytes: u64,
+}
+
+/// Buffers of each thread: a chunk as it is merged, packed and written.
+const THREAD_BYTES: u64 = 3 << 20;
+
+/// The part of the available memory that is used when nobody says how much, in 1/8.
+const AVAILABLE_EIGHTHS: u64 = 6;
+
+/// Memory per byte of input while it is sorted in memory, in quarters: bare keys stay where they are and
+/// what comes lies beside them; records move to a second place; lines have 16 to 20 bytes each beside.
+fn quarters(form: &dyn Form) -> (u64, u64) {
+    match (form.item_bytes(), form.key_bytes()) {
+        (Some(bytes), Some(key)) if bytes == key && bytes <= 8 => (4, 8),
+        (Some(bytes), _) => (8 + 64 / to_u64(bytes).max(1), 8 + 64 / to_u64(bytes).max(1)),
+        _ => (13, 13),
+    }
+}
+
+impl Budget {
+    /// Collective. From what the user said, or from what the nodes have; the least of all ranks.
+    pub fn new(comm: &Comm, form: &dyn Form, said: Option<u64>, threads: u64) -> Self {
+        let share = available_memory_bytes().map_or(1 << 30, |bytes| {
+            bytes / comm.place().local_size.max(1) / 8 * AVAILABLE_EIGHTHS
+        });
+        let used = peak_rss_bytes() + THREAD_BYTES * threads;
+        let all = said.unwrap_or(share);
+        let mut bytes = [all.saturating_sub(used).max(all / 2)];
+        comm.all_reduce(Op::Min, &mut bytes);
+        let bytes = bytes[0];
+        let (sorting, _) = quarters(form);
+        Self {
+            bytes,
+            run_bytes: (4 * bytes / sorting).max(1 << 16),
+            slice_bytes: (bytes / 2).max(1 << 16),
+            slice_bytes_max: (bytes / 8 * 5).max(1 << 16),
+            send_bytes: (bytes / 4).max(1 << 12),
+        }
+    }
+
+    /// Bytes that sorting `bytes` of input in memory takes.
+    pub fn needed(form: &dyn Form, bytes: u64) -> u64 {
+        bytes / 4 * quarters(form).1
+    }
+}
