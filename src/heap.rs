@@ -1,4 +1,4 @@
-//! The C library's heap: keep what was freed.
+//! The C library's heap: keep what was freed, and take large pages for large things.
 //!
 //! Rounds of work free and take the same tens of megabytes again. By default the C library gives them
 //! back to the system in between, and each page then comes anew, by a page fault and zeroed: 3 to 5 %
@@ -17,6 +17,32 @@ pub fn keep_freed() {
         unsafe {
             mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT);
             mallopt(M_TRIM_THRESHOLD, i32::MAX);
+        }
+    }
+}
+
+/// Least size that is worth large pages: some of them.
+const HUGE_BYTES: usize = 8 << 20;
+
+/// Asks for large pages under memory that was just taken and not touched yet: 512 times fewer page
+/// faults, and fewer misses of the page tables when it is read in any order. A wish: where the system does
+/// not fulfil it, everything works as before.
+#[allow(unsafe_code)]
+pub fn prefer_huge_pages<T>(memory: &mut [T]) {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::libc::{MADV_HUGEPAGE, madvise};
+        const PAGE: usize = 4096;
+        let bytes = size_of_val(memory);
+        if bytes < HUGE_BYTES {
+            return;
+        }
+        let start = memory.as_mut_ptr().cast::<u8>();
+        let skip = start.align_offset(PAGE);
+        // SAFETY: the range lies inside the memory that is borrowed, begins at a page, and the advice does
+        // not change what it holds.
+        unsafe {
+            madvise(start.add(skip).cast(), (bytes - skip) / PAGE * PAGE, MADV_HUGEPAGE);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use crate::error::{Error, Result};
+use crate::heap::prefer_huge_pages;
 use crate::num::{to_u64, to_usize};
 use crate::units::size;
 
@@ -27,7 +28,9 @@ impl Buffer {
         let count = to_usize(bytes).div_ceil(size_of::<u64>());
         // Zeroed pages come without being written, but an allocation that fails would end the process.
         Vec::<u64>::new().try_reserve_exact(count).map_err(|_| too_large(bytes))?;
-        Ok(Self(Store::Words(vec![0; count], to_usize(bytes))))
+        let mut words = vec![0; count];
+        prefer_huge_pages(&mut words);
+        Ok(Self(Store::Words(words, to_usize(bytes))))
     }
 
     /// Text that is there already.
@@ -65,7 +68,9 @@ fn too_large(bytes: u64) -> Error {
 /// # Errors
 /// When there is no such memory.
 pub fn reserve(text: &mut Vec<u8>, bytes: u64) -> Result<()> {
-    text.try_reserve_exact(to_usize(bytes)).map_err(|_| too_large(to_u64(text.len()) + bytes))
+    text.try_reserve_exact(to_usize(bytes)).map_err(|_| too_large(to_u64(text.len()) + bytes))?;
+    prefer_huge_pages(text.spare_capacity_mut());
+    Ok(())
 }
 
 impl Default for Buffer {
