@@ -137,13 +137,13 @@ fn sort_part(form: &dyn Form, source: &Source, part: Range<u64>) -> Result<(Sequ
     let (read, bytes) = (form.digest(&items), to_u64(items.len()));
     let clock = Stopwatch::start();
     form.encode(&mut items);
-    let mut items = form.sort(items)?;
+    let (mut items, mut index) = form.sort(items)?;
     let mut kept = read;
     if form.is_unique() {
         items = form.dedupe(items, None);
         kept = digest_of(form, &mut items);
+        index = form.index(&items);
     }
     let sort_s = clock.seconds();
-    let sequence = Sequence::new(form, items);
-    Ok((sequence, Sorted { read, bytes, kept, sort_s, sums, ..Sorted::default() }))
+    Ok((Sequence { items, index }, Sorted { read, bytes, kept, sort_s, sums, ..Sorted::default() }))
 }

@@ -77,7 +77,14 @@ fn take(form: &dyn Form, chunk: Chunk<'_>, writer: Writer<'_>, at: u64) -> Resul
 
 /// The first and the last item.
 fn edges(form: &dyn Form, items: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let index = form.index(items);
-    let last = index.len().checked_sub(1)?;
-    Some((items[index.bytes(0..1)].to_vec(), items[index.bytes(last..last + 1)].to_vec()))
+    let body = ..items.len().checked_sub(1)?;
+    let (first, last) = match (form.item_bytes(), form.terminator()) {
+        (Some(bytes), _) => (bytes, items.len() - bytes),
+        (None, None) => return None,
+        (None, Some(end)) => (
+            memchr::memchr(end, items).map_or(items.len(), |at| at + 1),
+            memchr::memrchr(end, &items[body]).map_or(0, |at| at + 1),
+        ),
+    };
+    Some((items[..first].to_vec(), items[last..].to_vec()))
 }

@@ -170,9 +170,10 @@ impl Form for Keys {
         self.turn(items, true);
     }
 
-    fn sort(&self, mut items: Buffer) -> Result<Buffer> {
+    fn sort(&self, mut items: Buffer) -> Result<(Buffer, Index)> {
         by_width!(self, K => vector::sort::<K>(self.isa, of_mut(&mut items)));
-        Ok(items)
+        let index = self.index(&items);
+        Ok((items, index))
     }
 
     fn index(&self, items: &[u8]) -> Index {

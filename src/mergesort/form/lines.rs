@@ -37,11 +37,11 @@ impl Form for Lines {
         Some(self.order.terminator())
     }
 
-    fn sort(&self, items: Buffer) -> Result<Buffer> {
+    fn sort(&self, items: Buffer) -> Result<(Buffer, Index)> {
         let mut sorted = Vec::new();
         buffer::reserve(&mut sorted, to_u64(items.len()))?;
-        lines::sort(&self.order, &items, &mut sorted);
-        Ok(Buffer::text(sorted))
+        let lines = lines::sort(&self.order, &items, &mut sorted);
+        Ok((Buffer::text(sorted), Index::Lines(lines)))
     }
 
     fn index(&self, items: &[u8]) -> Index {

@@ -111,11 +111,12 @@ pub trait Form: Sync + Send {
     /// From sorting form to file form, in place.
     fn decode(&self, _items: &mut [u8]) {}
 
-    /// The same items in their order, equal ones as they were; a second buffer may be used for it.
+    /// The same items in their order, equal ones as they were, and where they begin; a second buffer may
+    /// be used for it.
     ///
     /// # Errors
     /// When there is no memory for it.
-    fn sort(&self, items: Buffer) -> Result<Buffer>;
+    fn sort(&self, items: Buffer) -> Result<(Buffer, Index)>;
 
     /// Where items begin.
     fn index(&self, items: &[u8]) -> Index;

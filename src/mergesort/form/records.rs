@@ -49,14 +49,15 @@ impl Form for Records {
         self.encode(items);
     }
 
-    fn sort(&self, items: Buffer) -> Result<Buffer> {
+    fn sort(&self, items: Buffer) -> Result<(Buffer, Index)> {
+        let index = self.index(&items);
         if records::is_sorted(&items, self.layout) {
-            return Ok(items);
+            return Ok((items, index));
         }
         let mut sorted = Buffer::zeroed(to_u64(items.len()))?;
         let isa = self.isa;
         records::sort_with(&items, self.layout, &mut sorted, |words| vector::sort(isa, words));
-        Ok(sorted)
+        Ok((sorted, index))
     }
 
     fn index(&self, items: &[u8]) -> Index {
