@@ -4,8 +4,11 @@
 //! ranks and gets its name at the end; a packed file is made twice in memory, once for the lengths that
 //! say where each piece begins, once to be written. What was planted on purpose is listed.
 
+pub mod keys;
 pub mod numbers;
+mod random;
 pub mod spec;
+mod zipf;
 
 use std::fmt::Write;
 use std::ops::Range;
