@@ -3,6 +3,7 @@
 //! Each job's arguments become a deck layer, so that flags and deck keys are one thing. Paths that
 //! go into decks and records are text, so clap refuses those that are not UTF-8.
 
+pub mod generate;
 pub mod scaling;
 
 use std::ffi::OsString;
@@ -39,7 +40,7 @@ pub enum Command {
     CounterSort(CounterSortArgs),
     /// Make input data: the same bytes for every number of ranks.
     #[command(subcommand)]
-    Generate(GenerateCommand),
+    Generate(generate::GenerateCommand),
     /// Colour the raw counts of `mandelbrot --hdf5` again, without computing them.
     Recolor(RecolorArgs),
     /// Measure how a program scales and report it: for dcomp's jobs and for any other command.
@@ -190,51 +191,6 @@ pub struct CounterSortArgs {
     pub common: Common,
 }
 
-/// Kinds of input data.
-#[derive(Debug, Subcommand)]
-pub enum GenerateCommand {
-    /// Text files of integers, for `counter-sort`.
-    Numbers(NumbersArgs),
-}
-
-/// Parameters of generated numbers.
-#[derive(Debug, Args)]
-pub struct NumbersArgs {
-    /// How many files [default: 1000].
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
-    pub files: Option<i64>,
-    /// Integers in each file [default: 100].
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
-    pub per_file: Option<i64>,
-    /// The least integer [default: 1].
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub min: Option<i64>,
-    /// The greatest integer [default: 10000].
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub max: Option<i64>,
-    /// uniform, zipf, one (all are the greatest) or sorted [default: uniform].
-    #[arg(long, value_name = "NAME")]
-    pub pattern: Option<String>,
-    /// The part of lines that are unusual or rubbish, listed in OUTPUT.planted.csv [default: 0].
-    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
-    pub dirty: Option<f64>,
-    /// One big file instead of a directory of small ones.
-    #[arg(long)]
-    pub packed: bool,
-    /// Chooses the numbers [default: 1].
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    #[arg(value_parser = clap::value_parser!(i64).range(0..))]
-    pub seed: Option<i64>,
-    /// The directory to make, or the file with --packed [default: numbers].
-    #[arg(short, long, value_name = "DIR|FILE")]
-    pub output: Option<String>,
-    #[command(flatten)]
-    /// What all jobs share.
-    pub common: Common,
-}
-
 /// How counts become colours.
 #[derive(Debug, Args)]
 pub struct Paint {
@@ -358,24 +314,6 @@ impl CounterSortArgs {
             .set("counts", self.counts.clone())
             .set("stats", self.stats.then_some(true))
             .set("top", self.top)
-            .how(&self.common.how)
-            .layer()
-    }
-}
-
-impl NumbersArgs {
-    /// The flags as a deck layer.
-    pub fn layer(&self) -> Layer {
-        Flags::default()
-            .set("files", self.files)
-            .set("per_file", self.per_file)
-            .set("min", self.min)
-            .set("max", self.max)
-            .set("pattern", self.pattern.clone())
-            .set("dirty", self.dirty)
-            .set("packed", self.packed.then_some(true))
-            .set("seed", self.seed)
-            .set("output", self.output.clone())
             .how(&self.common.how)
             .layer()
     }

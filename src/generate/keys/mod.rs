@@ -6,6 +6,7 @@
 //! and `zipf` searches a table of 512 KiB.
 
 mod pattern;
+pub mod spec;
 mod stretches;
 #[cfg(test)]
 mod tests;
@@ -148,7 +149,7 @@ impl KeySource {
             }),
             Shape::RootDup { root, width } => each(first, keys, |index| index % root * width),
             Shape::Powers { square_only: true, width } => {
-                each(first, keys, |index| (times(index, index, count) + count / 2) % count * width)
+                each(first, keys, |index| (times(index, index, count) + count / 2) % count * width);
             }
             Shape::Powers { width, .. } => each(first, keys, |index| {
                 let square = times(index, index, count);
@@ -162,13 +163,8 @@ impl KeySource {
                 (draw.bits(index) | 1 << 63) >> high(other.bits(index), *bits)
             }),
             Shape::Heavy { key } => {
-                each(
-                    first,
-                    keys,
-                    |index| {
-                        if index % 8 < HEAVY_OF_EIGHT { *key } else { draw.bits(index) }
-                    },
-                )
+                let rule = |index| if index % 8 < HEAVY_OF_EIGHT { *key } else { draw.bits(index) };
+                each(first, keys, rule);
             }
             Shape::LastBit { base, unit } => {
                 each(first, keys, |index| base + unit * (draw.bits(index) & 1));
@@ -256,7 +252,7 @@ impl Shape {
 #[derive(Debug)]
 struct Pieces {
     count: u64,
-    pieces: u64,
+    number: u64,
     /// Pieces whose numbers add up to this, modulo their count, swap.
     sum: u64,
     choice: Stream,
@@ -264,25 +260,25 @@ struct Pieces {
 
 impl Pieces {
     fn new(count: u64, choice: Stream) -> Self {
-        let pieces = count.isqrt().max(1);
+        let number = count.isqrt().max(1);
         // An odd sum pairs all pieces where they are even and leaves one alone where they are odd.
-        let sum = (2 * choice.below(u64::MAX, pieces) + 1) % pieces;
-        Self { count, pieces, sum, choice }
+        let sum = (2 * choice.below(u64::MAX, number) + 1) % number;
+        Self { count, number, sum, choice }
     }
 
     /// The index within a piece that is swapped.
     fn chosen(&self, piece: u64) -> u64 {
-        let range = block(self.count, self.pieces, piece);
+        let range = block(self.count, self.number, piece);
         range.start + self.choice.below(piece, range.end - range.start)
     }
 
     /// Gives the swapped ones of `keys`, which begin at `first`, what belongs to their partners' place.
     fn swap(&self, first: u64, keys: &mut [u64], key: impl Fn(u64, u64) -> u64) {
         let Some(last) = keys.len().checked_sub(1) else { return };
-        let piece_of = |index| block_of(self.count, self.pieces, index);
+        let piece_of = |index| block_of(self.count, self.number, index);
         for piece in piece_of(first)..=piece_of(first + to_u64(last)) {
             let index = self.chosen(piece);
-            let partner = (self.sum + self.pieces - piece) % self.pieces;
+            let partner = (self.sum + self.number - piece) % self.number;
             let place = index.checked_sub(first).map(to_usize);
             if let Some(place) = place.and_then(|at| keys.get_mut(at)) {
                 *place = key(self.chosen(partner), index);

@@ -3,7 +3,7 @@
 //! `n` is the count of keys, `B` that of the blocks that stand for a paper's processors: a file must not
 //! depend on the ranks that make it, so `B` is a parameter of the data. Published ranges of small numbers
 //! are stretched over the type's whole range, which keeps order and duplicates. Sources: HBJ is Helman,
-//! Bader and JaJa, "A Randomized Parallel Sorting Algorithm with an Experimental Study" (JPDC 52, 1998);
+//! Bader and Jaja, "A Randomized Parallel Sorting Algorithm with an Experimental Study" (JPDC 52, 1998);
 //! AS is Axtmann and Sanders, "Robust Massively Parallel Sorting" (arXiv 1606.08766); AWFS is Axtmann,
 //! Witt, Ferizovic and Sanders, "In-Place Parallel Super Scalar Samplesort" (ESA 2017).
 
@@ -155,12 +155,10 @@ pub(super) fn named<T: Copy>(
 ) -> Result<T, String> {
     all.iter().copied().find(|&one| name(one) == text).ok_or_else(|| {
         let names = || all.iter().map(|&one| name(one));
-        match nearest(text, names()) {
-            Some(near) => format!("no {what} is called `{text}`; did you mean {near}?"),
-            None => {
-                let names: Vec<_> = names().collect();
-                format!("no {what} is called `{text}`; there are {}", names.join(", "))
-            }
-        }
+        let help = nearest(text, names()).map_or_else(
+            || format!("there are {}", names().collect::<Vec<_>>().join(", ")),
+            |near| format!("did you mean {near}?"),
+        );
+        format!("no {what} is called `{text}`; {help}")
     })
 }

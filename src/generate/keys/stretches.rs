@@ -15,6 +15,7 @@ struct Stretch {
     rule: Rule,
 }
 
+#[derive(Clone, Copy)]
 enum Rule {
     /// Uniform in `low..low + width`; `low` when the width is 0.
     Range { low: u64, width: u64 },
