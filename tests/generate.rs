@@ -103,7 +103,7 @@ fn mistakes_are_named() {
     for (words, named, next) in [
         (&["keys", "--pattern", "stagered"][..], "--pattern", "did you mean staggered?"),
         (&["keys", "--pattern", "42"], "--pattern", "there are uniform, gaussian"),
-        (&["keys", "--type", "i46"], "--type", "did you mean i64?"),
+        (&["keys", "--type", "i46"], "--type", "there are u32, u64, i32"),
         (&["keys", "--blocks", "0"], "--blocks", "give 1 or more"),
         (&["keys", "--blocks", "9999999"], "--blocks", "at most 1048576"),
         (&["keys", "--count", "-1"], "--count", "0..="),
