@@ -1,9 +1,9 @@
 //! Keys to sort, made from a seed: `dcomp generate keys`, and what `mergesort --generate` takes.
 //!
 //! A key is a function of pattern, seed, index, count and blocks alone, so ranks and threads make them in
-//! any order and any split, and the bytes are the same. A batch costs one choice of its rule; then most
-//! patterns are a draw of two mixings a key and run at the speed of memory. `two-dup` and `eight-dup` divide
-//! and `zipf` searches a table of 512 KiB.
+//! any order and any split, and the bytes are the same. A batch costs one choice of its rule; most keys
+//! then cost one draw of two mixings. `gaussian` draws four times, `two-dup` and `eight-dup` divide, and
+//! `zipf` searches a table of 512 KiB.
 
 mod pattern;
 pub mod spec;
