@@ -178,16 +178,21 @@ pub fn merge(
 }
 
 fn unknown(key: &str, source: &Source, known: &[String]) -> Error {
-    let near = known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(candidate, key), candidate))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.75);
+    let near = nearest(key, known.iter().map(String::as_str));
     let help = match near {
-        Some((_, candidate)) => format!("did you mean {candidate}?"),
+        Some(candidate) => format!("did you mean {candidate}?"),
         None => format!("known keys are {}", known.join(", ")),
     };
     Error::usage(format!("{} is not a key of this job; {help}", source.name(key)))
+}
+
+/// The candidate most like a word that was mistyped, when one is like it at all.
+pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|candidate| (strsim::jaro_winkler(candidate, word), candidate))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
 }
 
 impl Merged {

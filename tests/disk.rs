@@ -79,6 +79,23 @@ fn a_full_disk_is_told_and_nothing_stays() {
         done.says("disk/big.png: No space left on device");
         // The record of the failure is all that is new.
         assert_eq!(disk.names(), ["big.png.json"], "{ranks:?}");
+        for kind in ["keys", "records"] {
+            let words = [
+                "generate",
+                kind,
+                "--count",
+                "300000",
+                "-o",
+                "disk/data",
+                "-q",
+                "--record",
+                "r.json",
+            ];
+            let done =
+                dir.dcomp(&[&words[..], &["--force"]].concat()).ranks_or_alone(ranks).fails(74);
+            done.says("disk/data: No space left on device");
+            assert_eq!(disk.names(), ["big.png.json"], "{kind} {ranks:?}");
+        }
         drop(disk);
     }
 }

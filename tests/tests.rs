@@ -11,6 +11,7 @@ mod counter_edges;
 mod decks;
 mod disk;
 mod faults;
+mod generate;
 mod memory;
 mod oracles;
 mod readers;

@@ -1,11 +1,17 @@
-//! The job `generate`: input data for the other jobs, the same bytes for every number of ranks.
+//! The jobs `generate`: input data for the other jobs, the same bytes for every number of ranks. Here the
+//! text files of numbers; `items` makes the binary files of keys and records.
 //!
 //! Each file depends on its index and the seed alone. A directory of small files is filled by all
 //! ranks and gets its name at the end; a packed file is made twice in memory, once for the lengths that
 //! say where each piece begins, once to be written. What was planted on purpose is listed.
 
+pub mod items;
+pub mod keys;
 pub mod numbers;
+mod random;
+pub mod records;
 pub mod spec;
+mod zipf;
 
 use std::fmt::Write;
 use std::ops::Range;

@@ -6,9 +6,12 @@ use super::buffer::Buffer;
 use super::form::{Digest, Form, Index, Run};
 use super::input::Files;
 use super::pour::digest_of;
+use crate::comm::Comm;
 use crate::context::Context;
 use crate::error::Result;
+use crate::generate::keys::KeySource;
 use crate::measure::clock::Stopwatch;
+use crate::measure::record::FileSum;
 use crate::num::{to_u64, to_usize};
 use crate::partition::block;
 use crate::store::crc::Extent;
@@ -17,6 +20,8 @@ use crate::store::crc::Extent;
 pub enum Source {
     /// Files, one behind the other.
     Files(Files),
+    /// Keys that are made.
+    Made(KeySource),
 }
 
 impl Source {
@@ -24,6 +29,7 @@ impl Source {
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Files(files) => files.bytes(),
+            Self::Made(keys) => keys.count() * to_u64(keys.key_type().bytes()),
         }
     }
 
@@ -42,6 +48,30 @@ impl Source {
         match (self, form.terminator()) {
             (Self::Files(files), None) => files.read(part),
             (Self::Files(files), Some(terminator)) => files.read_lines(part, terminator),
+            (Self::Made(keys), _) => {
+                let mut made = Buffer::zeroed(part.end - part.start)?;
+                keys.fill_bytes(part.start / to_u64(keys.key_type().bytes()), &mut made);
+                Ok((made, Vec::new()))
+            }
+        }
+    }
+
+    /// Collective. What was read, by file.
+    ///
+    /// # Errors
+    /// A verification error when the ranks did not read everything once.
+    pub fn sums(&self, comm: &Comm, read: &[Extent]) -> Result<Vec<FileSum>> {
+        match self {
+            Self::Files(files) => files.sums(comm, read),
+            Self::Made(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Bytes that come from the disk.
+    pub fn bytes_on_disk(&self) -> u64 {
+        match self {
+            Self::Files(files) => files.bytes(),
+            Self::Made(_) => 0,
         }
     }
 
@@ -52,6 +82,7 @@ impl Source {
     pub fn unchanged(&self) -> Result<()> {
         match self {
             Self::Files(files) => files.unchanged(),
+            Self::Made(_) => Ok(()),
         }
     }
 }
@@ -127,7 +158,9 @@ pub fn sort(
         all.sums.extend(one.sums);
         all.sort_s = all.sort_s.max(one.sort_s);
     }
-    meter.count_read(all.bytes);
+    if source.bytes_on_disk() > 0 {
+        meter.count_read(all.bytes);
+    }
     source.unchanged()?;
     Ok(all)
 }

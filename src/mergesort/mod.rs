@@ -103,9 +103,13 @@ impl<'a> Job<'a> for Mergesort<'a> {
         let Request { spec, force } = request;
         let (comm, meter) = (&context.comm, &context.meter);
         let form = spec.form();
-        let seen = comm.decide(|| input::look(&spec.input, &*form))?;
-        meter.count_files(to_u64(seen.len()));
-        let source = Source::Files(comm.agree(Files::open(seen))?);
+        let source = if let Some(keys) = spec.made() {
+            Source::Made(keys?)
+        } else {
+            let seen = comm.decide(|| input::look(&spec.input, &*form))?;
+            meter.count_files(to_u64(seen.len()));
+            Source::Files(comm.agree(Files::open(seen))?)
+        };
         let output = PartFile::create(comm, meter, &spec.output, *force, |_| Ok(()))?;
         if !form.is_unique() {
             output.reserve(source.bytes())?;
@@ -242,8 +246,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
         }
         verdict?;
         let output = self.output.verify()?;
-        let Source::Files(files) = &self.source;
-        let input = files.sums(comm, &self.sorted.sums)?;
+        let input = self.source.sums(comm, &self.sorted.sums)?;
         let (needed, runs, details) = self.details(&totals);
         Ok(Findings {
             input,
@@ -255,7 +258,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 "unordered": totals.checked.unordered,
                 "records_in": totals.read.items,
             }),
-            io_bytes_needed: self.source.bytes() + 2 * output.bytes + runs,
+            io_bytes_needed: self.source.bytes_on_disk() + 2 * output.bytes + runs,
             outputs: vec![output],
             comm_bytes_needed: needed,
             details,

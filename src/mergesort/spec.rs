@@ -13,6 +13,7 @@ use super::lines::{Flags, Order};
 use super::records::Layout;
 use crate::deck::Merged;
 use crate::error::{Error, Result};
+use crate::generate::keys::KeySource;
 use crate::units::deserialize_size;
 
 /// The built-in deck.
@@ -144,6 +145,18 @@ pub struct Generate {
     pub blocks: u64,
 }
 
+impl Generate {
+    /// What makes them; else the key that is wrong, and a sentence.
+    fn keys(
+        &self,
+        key_type: KeyType,
+        seed: u64,
+    ) -> std::result::Result<KeySource, (&'static str, String)> {
+        let pattern = self.pattern.parse().map_err(|problem| ("pattern", problem))?;
+        KeySource::typed(key_type, pattern, self.count, self.blocks, seed)
+    }
+}
+
 /// A checked sort.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(clippy::struct_excessive_bools, reason = "they are switches of a command line")]
@@ -236,9 +249,14 @@ impl Spec {
                 return Err(named(key, format!("is for --type lines, not for {kind}")));
             }
         }
-        if generate.is_some() && !matches!(kind, Kind::Key(_)) {
-            let problem = format!("makes bare keys, not {kind}; use dcomp generate records");
-            return Err(named("generate", problem));
+        if let Some(made) = &generate {
+            let Kind::Key(key_type) = kind else {
+                let problem = format!("makes bare keys, not {kind}; use dcomp generate records");
+                return Err(named("generate", problem));
+            };
+            made.keys(key_type, options.seed).map_err(|(key, problem)| {
+                named(if key == "pattern" { "generate" } else { key }, problem)
+            })?;
         }
         if options.memory.is_some_and(|memory| memory < super::MEMORY_MIN) {
             return Err(named("memory", "give 1M or more".into()));
@@ -257,6 +275,13 @@ impl Spec {
             scratch: options.scratch,
             compress_temp: options.compress_temp,
         })
+    }
+
+    /// What makes the keys, if they are made.
+    pub fn made(&self) -> Option<Result<KeySource>> {
+        let Kind::Key(key_type) = self.kind else { return None };
+        let keys = self.generate.as_ref()?.keys(key_type, self.seed);
+        Some(keys.map_err(|(key, problem)| Error::usage(format!("{key}: {problem}"))))
     }
 
     /// What knows the items.

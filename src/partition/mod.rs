@@ -16,7 +16,7 @@ pub mod tiles;
 
 pub use affinity::{Keepers, Shares};
 pub use batches::node_draw;
-pub use blocks::{aligned_block, block, cyclic, displacements};
+pub use blocks::{aligned_block, block, block_of, cyclic, displacements};
 pub use coarse::Coarse;
 pub use model::{CostModel, SAMPLE_RUN, Tuning};
 pub use tiles::{CELL, Tile, cut_rows, grid};

@@ -4,6 +4,7 @@
 
 mod counter_sort;
 mod generate;
+mod items;
 mod launch;
 mod mandelbrot;
 mod mergesort;
@@ -16,7 +17,8 @@ use std::io::Write;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, GenerateCommand, RunArgs};
+use crate::cli::generate::GenerateCommand;
+use crate::cli::{Cli, Command, RunArgs};
 use crate::comm::end_process_on_panic;
 use crate::error::{Error, Result};
 use crate::heap;
@@ -43,6 +45,12 @@ pub fn start(cli: Cli, meter: Meter) -> u8 {
         }
         Command::Generate(GenerateCommand::Numbers(args)) => {
             launch::<generate::Numbers>(&args.layer(), &args.common, meter)
+        }
+        Command::Generate(GenerateCommand::Keys(args)) => {
+            launch::<items::Keys>(&args.layer(), &args.common, meter)
+        }
+        Command::Generate(GenerateCommand::Records(args)) => {
+            launch::<items::Records>(&args.layer(), &args.common, meter)
         }
         Command::Recolor(args) => recolor::recolor(&args, meter),
         Command::Scaling(command) => scaling::scaling(&command),
@@ -78,11 +86,13 @@ pub fn start_words(words: impl IntoIterator<Item = OsString>, meter: Meter) -> u
 }
 
 /// The jobs that a deck may name, and the words that start them.
-const JOBS: [(&str, &[&str]); 4] = [
+const JOBS: [(&str, &[&str]); 6] = [
     (name::<mandelbrot::Mandelbrot>(), &["mandelbrot"]),
     (name::<counter_sort::CounterSort>(), &["counter-sort"]),
     (name::<mergesort::Mergesort>(), &["mergesort"]),
     (name::<generate::Numbers>(), &["generate", "numbers"]),
+    (name::<items::Keys>(), &["generate", "keys"]),
+    (name::<items::Records>(), &["generate", "records"]),
 ];
 
 /// `run DECK FLAGS...` as `JOB --deck DECK FLAGS...`.

@@ -20,7 +20,7 @@ pub use counts::Counts;
 pub use sparse::merge;
 
 use crate::counter_sort::emit::Entry;
-use crate::num::{to_u64, to_usize};
+use crate::num::{share64, to_u64, to_usize};
 use dense::{SLOT_BYTES, Window};
 use sparse::{ENTRY_BYTES, Runs};
 
@@ -120,14 +120,10 @@ pub struct Histogram {
     overflow: Option<TooBig>,
 }
 
-/// A value's share of the checksum: a bijection of the 64-bit patterns, so that no two values
-/// look alike, by one multiplication and one shift. The constant keeps 0 from counting nothing;
-/// the shift makes it non-linear, so that (1, 4) and (2, 3) differ although their sums agree.
+/// A value's share of the checksum.
 #[inline]
 pub fn mix(value: i64) -> u64 {
-    let z = value.cast_unsigned().wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let z = z.wrapping_add(0xD1B5_4A32_D192_ED03);
-    z ^ (z >> 32)
+    share64(value.cast_unsigned())
 }
 
 impl Histogram {

@@ -6,8 +6,7 @@
 //! none when the rate is 0. A fault takes the place of its line's number and adds no line: the
 //! line numbers of a dirty file are those of the clean one.
 
-use super::Stream;
-use super::pattern::TWO_53;
+use crate::generate::random::{Stream, TWO_53};
 use crate::num::{to_f64, to_u64, to_usize};
 use std::fmt;
 

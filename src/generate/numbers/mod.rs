@@ -15,7 +15,7 @@ mod pattern;
 pub use dirty::{Kind, Planted, Verdict};
 pub use pattern::{Pattern, ZIPF_VALUES};
 
-use crate::num::mix64;
+use super::random::Stream;
 use dirty::Dirt;
 use pattern::Source;
 
@@ -156,60 +156,6 @@ impl Generator {
     }
 }
 
-/// Random numbers by index: one stream for each use, so that no use disturbs another.
-#[derive(Clone, Copy, Debug)]
-struct Stream {
-    key: u64,
-}
-
-impl Stream {
-    /// Mixing the seed before the purpose keeps seed 1, purpose 2 apart from seed 2, purpose 1.
-    fn new(seed: u64, purpose: u64) -> Self {
-        Self { key: mix64(mix64(seed) ^ purpose) }
-    }
-
-    /// 64 random bits. The index is mixed before it meets the key, or two streams would be the
-    /// same sequence at different offsets.
-    #[inline]
-    fn bits(self, index: u64) -> u64 {
-        mix64(self.key ^ mix64(index))
-    }
-
-    /// Uniform in `0..2^53`, all of which `f64` holds exactly.
-    #[inline]
-    fn bits53(self, index: u64) -> u64 {
-        self.bits(index) >> 11
-    }
-
-    /// Uniform in `0..bound`, without bias: the high half of a 128-bit product, drawn again when
-    /// the low half falls in the 2^64 mod `bound` left-overs (Lemire, 2019). `bound` is not 0.
-    #[inline]
-    fn below(self, index: u64, bound: u64) -> u64 {
-        let (low, high) = product(self.bits(index), bound);
-        if low >= bound { high } else { self.below_slow(index, bound, low, high) }
-    }
-
-    /// The rare case that may have to draw again; the attempt's number makes the new key.
-    #[cold]
-    fn below_slow(self, index: u64, bound: u64, mut low: u64, mut high: u64) -> u64 {
-        let leftover = bound.wrapping_neg() % bound;
-        let mut attempt = 0;
-        while low < leftover {
-            attempt += 1;
-            let again = Self { key: mix64(self.key ^ attempt) };
-            (low, high) = product(again.bits(index), bound);
-        }
-        high
-    }
-}
-
-/// Low and high half of the 128-bit product.
-#[inline]
-fn product(left: u64, right: u64) -> (u64, u64) {
-    let high = (u128::from(left) * u128::from(right)) >> 64;
-    (left.wrapping_mul(right), u64::try_from(high).expect("the upper 64 of 128 bits"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,21 +272,6 @@ mod tests {
     #[should_panic(expected = "unchecked spec")]
     fn a_bad_spec_does_not_generate() {
         Generator::new(spec(Pattern::Uniform, 2.0));
-    }
-
-    /// Three of four draws below 3 * 2^62 take the slow path and one of four is drawn again. Kept,
-    /// those would all land on multiples of 3 and make them half of all values.
-    #[test]
-    fn drawing_again_stays_unbiased() {
-        let (stream, bound) = (Stream::new(9, 9), 3 << 62);
-        let mut thirds = [0_u64; 3];
-        for index in 0..30_000 {
-            let drawn = stream.below(index, bound);
-            assert!(drawn < bound);
-            thirds[usize::try_from(drawn % 3).expect("0 to 2")] += 1;
-        }
-        // Five sigma of a binomial with n = 30,000 and p = 1/3 is 408.
-        assert!(thirds.iter().all(|count| count.abs_diff(10_000) < 408), "{thirds:?}");
     }
 
     /// The grammar by plain means: what a slow and obvious reader makes of a file.

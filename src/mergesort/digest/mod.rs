@@ -14,7 +14,7 @@ pub use check::{Checked, check_items, check_keys, check_records};
 use crate::mergesort::merge::Key;
 
 use crate::mergesort::records::Layout;
-use crate::num::mix64;
+use crate::num::share64;
 use std::fmt;
 
 /// Number and checksum of items of bytes, in any order.
@@ -59,12 +59,12 @@ impl fmt::Display for Digest {
     }
 }
 
-/// The sum, modulo 2^64, of [`mix64`] of all keys, in any order.
+/// The sum, modulo 2^64, of [`share64`] of all keys, in any order.
 ///
 /// A plain sum would miss two errors that cancel; mixed by a bijection of good diffusion, different
 /// keys contribute numbers that have nothing to do with each other.
 pub fn key_sum<K: Key>(keys: &[K]) -> u64 {
-    let add = |sum: u64, &key: &K| sum.wrapping_add(mix64(key.into()));
+    let add = |sum: u64, &key: &K| sum.wrapping_add(share64(key.into()));
     wide::run(|| keys.iter().fold(0, add))
 }
 

@@ -5,76 +5,16 @@
 //! NaN), and with `reverse` all bits are turned. Equal keys are identical, so nothing need be stable.
 
 use std::cmp::Ordering;
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 
 use super::{Checked, Digest, Form, Index, Pair, Run, fixed};
 use crate::error::Result;
+use crate::generate::keys::KeyType;
 use crate::mergesort::buffer::Buffer;
 use crate::mergesort::digest;
 use crate::mergesort::merge;
 use crate::mergesort::select;
 use crate::mergesort::vector::{self, Isa};
 use crate::num::to_u64;
-
-/// The types of bare keys, little-endian in files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum KeyType {
-    /// Unsigned, four bytes.
-    U32,
-    /// Unsigned, eight bytes.
-    U64,
-    /// Signed, four bytes.
-    I32,
-    /// Signed, eight bytes.
-    I64,
-    /// Floating point, four bytes.
-    F32,
-    /// Floating point, eight bytes.
-    F64,
-}
-
-impl KeyType {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::U32, Self::U64, Self::I32, Self::I64, Self::F32, Self::F64];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::U32 => "u32",
-            Self::U64 => "u64",
-            Self::I32 => "i32",
-            Self::I64 => "i64",
-            Self::F32 => "f32",
-            Self::F64 => "f64",
-        }
-    }
-
-    /// Bytes of a key.
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::U32 | Self::I32 | Self::F32 => 4,
-            Self::U64 | Self::I64 | Self::F64 => 8,
-        }
-    }
-}
-
-impl fmt::Display for KeyType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for KeyType {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == text);
-        found.ok_or_else(|| format!("no type is called `{text}`"))
-    }
-}
 
 /// Keys of one type.
 #[derive(Clone, Copy, Debug)]
