@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail this way")]
 
 use super::*;
-use crate::num::{mix64, share64, to_u64};
+use crate::num::{share64, to_u64};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
