@@ -7,6 +7,7 @@
 //! order, in the passes that are made anyway.
 
 pub mod buffer;
+mod destination;
 pub mod digest;
 pub mod form;
 mod gather;
@@ -24,6 +25,7 @@ pub mod vector;
 
 use serde_json::json;
 
+use self::destination::Destination;
 use self::form::{Checked, Digest, Form};
 use self::gather::{Costs, Gathered};
 use self::input::Files;
@@ -37,7 +39,6 @@ use crate::error::{Error, Result};
 use crate::job::{Job, Request};
 use crate::measure::record::Findings;
 use crate::num::{to_f64, to_u64, to_usize};
-use crate::store::part::PartFile;
 
 /// The least `--memory`: below, buffers alone would exceed it.
 pub const MEMORY_MIN: u64 = 1 << 20;
@@ -47,7 +48,7 @@ pub struct Mergesort<'a> {
     context: &'a Context,
     form: Box<dyn Form>,
     source: Source,
-    output: PartFile<'a>,
+    output: Destination<'a>,
     sorted: Sorted,
     gathered: Gathered,
     costs: Costs,
@@ -67,7 +68,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
         let seen = comm.decide(|| input::look(&spec.input, &*form))?;
         meter.count_files(to_u64(seen.len()));
         let source = Source::Files(comm.agree(Files::open(seen))?);
-        let output = PartFile::create(comm, meter, &spec.output, *force, |_| Ok(()))?;
+        let output = Destination::create(context, spec, *force)?;
         if !form.is_unique() {
             output.reserve(source.bytes())?;
         }
@@ -106,7 +107,10 @@ impl<'a> Job<'a> for Mergesort<'a> {
         let previous = if form.is_unique() { last_before(comm, form, &runs) } else { None };
         let pour = Pour::new(context, form, runs).behind(previous);
         let sizes = comm.agree(pour.sizes(context))?;
-        let at = comm.exclusive_scan(sizes.bytes);
+        if form.is_unique() {
+            self.output.reserve(destination::total(context, sizes.bytes))?;
+        }
+        let at = self.output.begin(sizes.bytes)?;
         let written = output::write(context, form, &pour, &sizes, self.output.writer(), at);
         (self.written, self.merge_s) = comm.agree(written)?;
         self.output.note_all(std::mem::take(&mut self.written.extents));
@@ -117,7 +121,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
         let (comm, form) = (&self.context.comm, &*self.form);
         let totals = Totals::of_all(comm, form, &self.sorted, &self.written)?;
         totals.verify(form)?;
-        let output = self.output.verify()?;
+        let outputs = self.output.verify()?;
         let Source::Files(files) = &self.source;
         let input = files.sums(comm, &self.sorted.sums)?;
         let (needed, details) = self.details(&totals);
@@ -131,8 +135,8 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 "unordered": totals.checked.unordered,
                 "records_in": totals.read.items,
             }),
-            io_bytes_needed: self.source.bytes() + output.bytes,
-            outputs: vec![output],
+            io_bytes_needed: self.source.bytes() + outputs[0].bytes,
+            outputs,
             comm_bytes_needed: needed,
             details,
         })
@@ -140,7 +144,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
 
     fn publish(self) -> Result<()> {
         self.output.sync()?;
-        self.output.publish().map(|_| ())
+        self.output.publish()
     }
 }
 
