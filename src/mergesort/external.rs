@@ -181,7 +181,8 @@ impl<'a> External<'a> {
         Ok(())
     }
 
-    /// Collective. The cuts between the ranks' parts of the result; offset of this rank's part in it.
+    /// Collective. The cuts between the ranks' parts of the result; bytes of this rank's part, with equal
+    /// items.
     ///
     /// # Errors
     /// When a run cannot be read on any rank.
@@ -215,7 +216,7 @@ impl<'a> External<'a> {
             first,
             lengths,
         });
-        Ok(bytes[..mine].iter().sum())
+        Ok(bytes[mine])
     }
 
     /// Starts the merge again from the beginning.

@@ -7,6 +7,7 @@
 //! order, in the passes that are made anyway.
 
 pub mod buffer;
+mod destination;
 pub mod digest;
 mod external;
 pub mod form;
@@ -27,6 +28,7 @@ pub mod vector;
 
 use serde_json::json;
 
+use self::destination::Destination;
 use self::external::{External, Slice};
 use self::form::{Checked, Digest, Form};
 use self::gather::{Costs, Gathered};
@@ -42,7 +44,6 @@ use crate::error::{Error, Result};
 use crate::job::{Job, Request};
 use crate::measure::record::Findings;
 use crate::num::{to_f64, to_u64, to_usize};
-use crate::store::part::PartFile;
 use crate::store::target;
 
 /// The least `--memory`: below, buffers alone would exceed it.
@@ -53,7 +54,7 @@ pub struct Mergesort<'a> {
     context: &'a Context,
     form: Box<dyn Form>,
     source: Source,
-    output: PartFile<'a>,
+    output: Destination<'a>,
     budget: Budget,
     sorted: Sorted,
     way: Way<'a>,
@@ -110,7 +111,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
             meter.count_files(to_u64(seen.len()));
             Source::Files(comm.agree(Files::open(seen))?)
         };
-        let output = PartFile::create(comm, meter, &spec.output, *force, |_| Ok(()))?;
+        let output = Destination::create(context, spec, *force)?;
         if !form.is_unique() {
             output.reserve(source.bytes())?;
         }
@@ -182,8 +183,11 @@ impl<'a> Job<'a> for Mergesort<'a> {
             }
             Way::Disk(disk) if disk.fresh.is_none() => {
                 if disk.stage == Stage::Sort {
-                    self.at = disk.external.split(form)?;
+                    let bytes = disk.external.split(form)?;
                     disk.stage = if form.is_unique() { Stage::Count } else { Stage::Write };
+                    if disk.stage == Stage::Write {
+                        self.at = self.output.begin(bytes)?;
+                    }
                 }
                 disk.slice = Some(disk.external.next_slice(form)?);
             }
@@ -200,7 +204,10 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 let previous = if form.is_unique() { last_before(comm, form, &runs) } else { None };
                 let pour = Pour::new(context, form, runs).behind(previous);
                 let sizes = comm.agree(pour.sizes(context))?;
-                self.at = comm.exclusive_scan(sizes.bytes);
+                if form.is_unique() {
+                    self.output.reserve(destination::total(context, sizes.bytes))?;
+                }
+                self.at = self.output.begin(sizes.bytes)?;
                 let written =
                     output::write(context, form, &pour, &sizes, self.output.writer(), self.at);
                 (self.written, self.merge_s) = comm.agree(written)?;
@@ -216,7 +223,8 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 if disk.stage == Stage::Count {
                     disk.counted += sizes.bytes;
                     if disk.external.is_done() {
-                        self.at = comm.exclusive_scan(disk.counted);
+                        self.output.reserve(destination::total(context, disk.counted))?;
+                        self.at = self.output.begin(disk.counted)?;
                         disk.external.rewind();
                         disk.stage = Stage::Write;
                     }
@@ -245,7 +253,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
             comm.agree(disk.external.verify())?;
         }
         verdict?;
-        let output = self.output.verify()?;
+        let outputs = self.output.verify()?;
         let input = self.source.sums(comm, &self.sorted.sums)?;
         let (needed, runs, details) = self.details(&totals);
         Ok(Findings {
@@ -258,8 +266,8 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 "unordered": totals.checked.unordered,
                 "records_in": totals.read.items,
             }),
-            io_bytes_needed: self.source.bytes_on_disk() + 2 * output.bytes + runs,
-            outputs: vec![output],
+            io_bytes_needed: self.source.bytes_on_disk() + 2 * outputs[0].bytes + runs,
+            outputs,
             comm_bytes_needed: needed,
             details,
         })
@@ -267,7 +275,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
 
     fn publish(self) -> Result<()> {
         self.output.sync()?;
-        self.output.publish().map(|_| ())
+        self.output.publish()
     }
 }
 

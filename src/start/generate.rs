@@ -79,7 +79,7 @@ impl Launch for Numbers {
 }
 
 /// A directory of files is made new: what is in an old one could not be told from what belongs there.
-fn new_directory(path: &Path, named: &str) -> Result<()> {
+pub(super) fn new_directory(path: &Path, named: &str) -> Result<()> {
     let shown = path.display();
     if path.file_name().is_none() {
         return Err(Error::usage(format!("{named} {shown} names no directory to make")));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::generate::new_directory;
 use super::launch::{Keys, Launch, Named, Size};
 use crate::context::Context;
 use crate::deck::Merged;
@@ -32,7 +33,12 @@ impl Launch for Mergesort {
     }
 
     fn outputs(spec: &Spec, merged: &Merged) -> Vec<Named> {
-        vec![(merged.name("output"), spec.output.clone())]
+        let file = (merged.name("output"), spec.output.clone());
+        if spec.parts { Vec::new() } else { vec![file] }
+    }
+
+    fn check(spec: &Spec, merged: &Merged, _written: &[Named]) -> Result<()> {
+        if spec.parts { new_directory(&spec.output, &merged.name("output")) } else { Ok(()) }
     }
 
     fn describe(spec: &Spec, of_run: &Size) -> Result<Vec<String>> {

@@ -34,6 +34,14 @@ impl Extent {
     }
 }
 
+/// Adds an extent, joined with the last one where it follows it.
+pub fn note(extents: &mut Vec<Extent>, extent: Extent) {
+    match extents.last().and_then(|last| last.joined(extent)) {
+        Some(joined) => *extents.last_mut().expect("just read") = joined,
+        None => extents.push(extent),
+    }
+}
+
 /// CRC-64/NVME of `data`.
 pub fn checksum(data: &[u8]) -> u64 {
     crc_fast::checksum(Crc64Nvme, data)

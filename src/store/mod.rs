@@ -12,11 +12,13 @@
 pub mod cleanup;
 pub mod columns_file;
 pub mod crc;
+mod disk;
 pub mod files;
 pub mod grid_file;
 pub mod hdf5;
 pub mod part;
 pub mod part_dir;
+pub mod part_files;
 pub mod png;
 pub mod png_file;
 pub mod target;

@@ -8,23 +8,19 @@
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::cleanup;
 use super::crc::{self, Extent};
 use super::target::directory;
+use super::{cleanup, disk};
 use crate::comm::{Comm, Op};
 use crate::error::{Error, Result};
 use crate::measure::Meter;
 use crate::measure::record::FileSum;
-use crate::num::{to_u64, to_usize};
+use crate::num::to_usize;
 use crate::partition::aligned_block;
-
-/// Read-back goes in pieces of this size: large enough for the disk, small beside the pictures.
-const READ_BYTES: usize = 1 << 20;
 
 /// Cuts for the read-back fall on multiples of this, the block size of common file systems.
 const BLOCK_BYTES: u64 = 4096;
@@ -99,15 +95,13 @@ impl<'a> PartFile<'a> {
     /// # Errors
     /// When there is no room.
     pub fn reserve(&self, bytes: u64) -> Result<()> {
-        use nix::errno::Errno;
         let end = i64::try_from(bytes).map_err(|_| {
             Error::usage(format!("{} would exceed any disk", self.target.display()))
         })?;
-        let reserved = if self.comm.is_root() && bytes > 0 {
-            match self.meter.filing(|| nix::fcntl::posix_fallocate(self.file.as_fd(), 0, end)) {
-                Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => Ok(()),
-                Err(cause) => Err(self.error(format!("reserve {bytes} bytes for"), &cause.into())),
-            }
+        let reserved = if self.comm.is_root() {
+            let reserve = || disk::reserve(&self.file, end);
+            let failed = |cause| self.error(format!("reserve {bytes} bytes for"), &cause);
+            self.meter.filing(reserve).map_err(failed)
         } else {
             Ok(())
         };
@@ -135,7 +129,7 @@ impl<'a> PartFile<'a> {
 
     /// What several threads may write with at once; tell the file by [`note_all`](Self::note_all).
     pub fn writer(&self) -> Writer<'_> {
-        Writer { file: &self.file, target: &self.target }
+        Writer::new(&self.file, &self.target)
     }
 
     /// Remembers what a [`Writer`] wrote, in seconds of this thread. Local.
@@ -161,11 +155,7 @@ impl<'a> PartFile<'a> {
     }
 
     fn note(&self, extent: Extent) {
-        let mut extents = self.extents.borrow_mut();
-        match extents.last().and_then(|last| last.joined(extent)) {
-            Some(joined) => *extents.last_mut().expect("just read") = joined,
-            None => extents.push(extent),
-        }
+        crc::note(&mut self.extents.borrow_mut(), extent);
     }
 
     /// Collective. Reads the file back, by equal cuts over the ranks rather than by who wrote what,
@@ -187,7 +177,9 @@ impl<'a> PartFile<'a> {
         let size = self.comm.size();
         let block = |rank| aligned_block(meant.bytes, size, rank, BLOCK_BYTES);
         // Not one's own bytes, should the file be cut like this.
-        let mine = self.while_syncing(|| read(block((self.comm.rank() + 1) % size)));
+        let next = block((self.comm.rank() + 1) % size);
+        let (mine, synced) = disk::while_syncing(&self.file, || read(next));
+        self.synced.set(synced);
         let mine = self.comm.agree(mine)?;
         let sums = self.comm.all_gather(mine);
         let found = (0..size).fold(crc::checksum(&[]), |whole, rank| {
@@ -241,30 +233,8 @@ impl<'a> PartFile<'a> {
     }
 
     fn read_checksum(&self, offset: u64, bytes: u64) -> Result<u64> {
-        let mut buffer = vec![0_u8; READ_BYTES.min(to_usize(bytes))];
-        let (mut at, end, mut sum) = (offset, offset + bytes, crc::checksum(&[]));
-        while at < end {
-            let piece = &mut buffer[..READ_BYTES.min(to_usize(end - at))];
-            self.meter
-                .reading(piece.len(), || self.file.read_exact_at(piece, at))
-                .map_err(|cause| self.error(format!("read back at {at} of"), &cause))?;
-            sum = crc::combine(sum, crc::checksum(piece), to_u64(piece.len()));
-            at += to_u64(piece.len());
-        }
-        Ok(sum)
-    }
-
-    /// Does `work`, which takes the processor, while the disk takes what was written.
-    fn while_syncing<R>(&self, work: impl FnOnce() -> R) -> R {
-        let file = &self.file;
-        std::thread::scope(|scope| {
-            // Where no thread is to be had, the disk waits until the end.
-            let thread = std::thread::Builder::new().spawn_scoped(scope, || file.sync_all()).ok();
-            let value = work();
-            let synced = thread.map(|thread| thread.join().expect("one system call"));
-            self.synced.set(synced);
-            value
-        })
+        disk::checksum(self.meter, &self.file, offset, bytes)
+            .map_err(|(at, cause)| self.error(format!("read back at {at} of"), &cause))
     }
 
     /// Collective. Puts what was written on the disk: what has not gone there during the read-back.
@@ -272,9 +242,7 @@ impl<'a> PartFile<'a> {
     /// # Errors
     /// When any rank cannot sync.
     pub fn sync(&self) -> Result<()> {
-        // The system tells an error once, so that of the first sync counts.
-        let before = self.synced.take().unwrap_or(Ok(()));
-        let synced = self.meter.filing(|| before.and_then(|()| self.file.sync_all()));
+        let synced = self.meter.filing(|| disk::sync(&self.file, self.synced.take()));
         self.comm.agree(synced.map_err(|cause| self.error("sync", &cause)))
     }
 
@@ -324,7 +292,12 @@ pub struct Writer<'a> {
     target: &'a Path,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// For a file of the store, which errors name as `target`.
+    pub(super) fn new(file: &'a File, target: &'a Path) -> Self {
+        Self { file, target }
+    }
+
     /// Writes `data` at `offset`.
     ///
     /// # Errors

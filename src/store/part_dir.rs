@@ -1,7 +1,7 @@
 //! The part directory: many files that get their name together.
 //!
 //! As a part file (`part.rs`): made beside the target under another name, filled by all ranks, renamed
-//! at the end, removed when anything fails. Its files are not synced one by one, which would cost more
+//! at the end, removed when anything fails. Small files are not synced one by one, which would cost more
 //! than all else: generated data can be generated again.
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -60,6 +60,38 @@ impl<'a> PartDir<'a> {
     /// For opening files in it.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.directory.as_fd()
+    }
+
+    /// Makes a file that is written at offsets and read back. Local.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn make(&self, name: &str) -> Result<File> {
+        cleanup::wait_if_ending();
+        let flags =
+            OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.directory, name, flags, Mode::from_bits_truncate(0o666))
+            .map(File::from)
+            .map_err(|cause| Error::io("create", &self.target.join(name), &cause.into()))
+    }
+
+    /// Opens a file that another rank has made; a network file system may show it a moment later. Local.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn open(&self, name: &str) -> Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits());
+        open_patiently_as(&options, &self.part.join(name))
+    }
+
+    /// Collective. Puts the names of its files on the disk.
+    ///
+    /// # Errors
+    /// When root cannot.
+    pub(super) fn sync(&self) -> Result<()> {
+        let synced = if self.comm.is_root() { self.directory.sync_all() } else { Ok(()) };
+        self.comm.agree(synced.map_err(|cause| Error::io("sync", &self.target, &cause)))
     }
 
     /// Makes a file with these bytes. Local, from any thread.

@@ -1,0 +1,67 @@
+//! What is done to one open file of an output: reserve its bytes, read it back, put it on the disk.
+//!
+//! The disk takes what was written while it is read back, in a thread of its own.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
+
+use super::crc;
+use crate::measure::Meter;
+use crate::num::{to_u64, to_usize};
+
+/// Read-back goes in pieces of this size: large enough for the disk, small beside the outputs.
+const READ_BYTES: usize = 1 << 20;
+
+/// Reserves the first `bytes`, so that a full disk is found before the work. File systems that cannot
+/// reserve (some NFS) go on; their writes are checked like all others.
+pub(super) fn reserve(file: &File, bytes: i64) -> std::io::Result<()> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    match nix::fcntl::posix_fallocate(file.as_fd(), 0, bytes) {
+        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => Ok(()),
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+/// The CRC-64 of bytes that lie in the file; an error with the place that could not be read.
+pub(super) fn checksum(
+    meter: &Meter,
+    file: &File,
+    offset: u64,
+    bytes: u64,
+) -> Result<u64, (u64, std::io::Error)> {
+    let mut buffer = vec![0_u8; READ_BYTES.min(to_usize(bytes))];
+    let (mut at, end, mut sum) = (offset, offset + bytes, crc::checksum(&[]));
+    while at < end {
+        let piece = &mut buffer[..READ_BYTES.min(to_usize(end - at))];
+        meter
+            .reading(piece.len(), || file.read_exact_at(piece, at))
+            .map_err(|cause| (at, cause))?;
+        sum = crc::combine(sum, crc::checksum(piece), to_u64(piece.len()));
+        at += to_u64(piece.len());
+    }
+    Ok(sum)
+}
+
+/// Does `work`, which takes the processor, while the disk takes what was written; how that ended, unless
+/// there was no thread for it.
+pub(super) fn while_syncing<R>(
+    file: &File,
+    work: impl FnOnce() -> R,
+) -> (R, Option<std::io::Result<()>>) {
+    std::thread::scope(|scope| {
+        // Where no thread is to be had, the disk waits until the end.
+        let thread = std::thread::Builder::new().spawn_scoped(scope, || file.sync_all()).ok();
+        let value = work();
+        (value, thread.map(|thread| thread.join().expect("one system call")))
+    })
+}
+
+/// Syncs what was not synced by `before`, whose error counts: the system tells it once.
+pub(super) fn sync(file: &File, before: Option<std::io::Result<()>>) -> std::io::Result<()> {
+    before.unwrap_or(Ok(())).and_then(|()| file.sync_all())
+}
