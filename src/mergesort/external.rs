@@ -15,7 +15,7 @@ use super::form::{Digest, Form, Index, Run};
 use super::gather::behind;
 use super::local::{self, Sequence, Sorted, Source};
 use super::memory::Budget;
-use super::pour::{Pour, digest_of};
+use super::pour::Pour;
 use super::scratch::{DiskRun, Scratch, Stream, chunk_items};
 use super::splitters::{Cuts, Keys};
 use crate::comm::Op;
@@ -162,8 +162,9 @@ impl<'a> External<'a> {
         let sizes = pour.sizes(self.context)?;
         let place = self.scratch.place(sizes.bytes);
         let taken = pour.pour(self.context, &sizes, |chunk| {
-            let kept = form.is_unique().then(|| digest_of(form, chunk.items));
-            Ok((self.scratch.store(form, &chunk, place)?, kept))
+            let stored = self.scratch.store(form, chunk.offset, &chunk.items, place)?;
+            let kept = form.is_unique().then(|| chunk.items.in_file_form(form, |i| form.digest(i)));
+            Ok((stored, kept.transpose()?))
         });
         let (chunks, merge_s) = taken?;
         self.costs.merge_s += merge_s;
@@ -475,5 +476,5 @@ pub fn sort_round(
     round: u64,
 ) -> Result<Sorted> {
     let parts = external.parts(form, source, round);
-    local::sort(external.context, form, source, &parts)
+    local::sort(external.context, form, source, &parts, external.budget.bytes)
 }

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::measure::record::FileSum;
 use crate::num::{to_u64, to_usize};
 use crate::store::crc::{self, Extent};
+use crate::units::size;
 
 /// Bytes that are read at once behind a piece, to find where its last line ends.
 const AHEAD: usize = 64 << 10;
@@ -139,15 +140,20 @@ impl Files {
     }
 
     /// The lines that begin in these bytes of the sequence, each with its terminator, and the checksums
-    /// of these bytes.
+    /// of these bytes. A line may go on for `longest` bytes behind them.
     ///
     /// # Errors
     /// When they cannot be read or there is no memory for them.
-    pub fn read_lines(&self, range: Range<u64>, terminator: u8) -> Result<(Buffer, Vec<Extent>)> {
+    pub fn read_lines(
+        &self,
+        range: Range<u64>,
+        terminator: u8,
+        longest: u64,
+    ) -> Result<(Buffer, Vec<Extent>)> {
         let (mut text, mut sums) = (Vec::new(), Vec::new());
         buffer::reserve(&mut text, range.end - range.start + to_u64(AHEAD))?;
         for (start, seen, file, part) in self.parts(range) {
-            let sum = lines_of(seen, file, part, terminator, &mut text)?;
+            let sum = lines_of(seen, file, part, (terminator, longest), &mut text)?;
             sums.push(Extent { offset: start + sum.offset, ..sum });
         }
         Ok((Buffer::text(text), sums))
@@ -189,7 +195,7 @@ fn lines_of(
     seen: &Seen,
     file: &File,
     part: Range<u64>,
-    terminator: u8,
+    (terminator, longest): (u8, u64),
     text: &mut Vec<u8>,
 ) -> Result<Extent> {
     let before = match part.start.checked_sub(1) {
@@ -219,6 +225,9 @@ fn lines_of(
             text.push(terminator);
             break;
         }
+        if at - part.end > longest {
+            return Err(too_long(seen, part.end - 1, longest));
+        }
         let end = text.len();
         if text.capacity() - end < ahead {
             // Doubled, so that a long line is not copied over and over.
@@ -240,6 +249,15 @@ fn extents(words: &[u8]) -> Vec<Extent> {
     let words: Vec<u64> = words.iter().map(|word| u64::from_le_bytes(*word)).collect();
     let (triples, _) = words.as_chunks::<3>();
     triples.iter().map(|&[offset, bytes, crc64]| Extent { offset, bytes, crc64 }).collect()
+}
+
+fn too_long(seen: &Seen, at: u64, longest: u64) -> Error {
+    Error::bad_input(format!(
+        "{}: the line that byte {at} belongs to is longer than {}, the memory of a rank; give more --memory, \
+         or check --zero-terminated and whether this is text",
+        seen.path.display(),
+        size(longest)
+    ))
 }
 
 fn read_exact(seen: &Seen, file: &File, bytes: &mut [u8], at: u64) -> Result<()> {

@@ -40,14 +40,20 @@ impl Source {
         items.start * item..items.end * item
     }
 
-    /// The items of a part, in file form, and the checksums of what was read for them.
+    /// The items of a part, in file form, and the checksums of what was read for them. A line may go on for
+    /// `longest` bytes behind its part.
     ///
     /// # Errors
     /// When they cannot be read, or there is no memory for them.
-    pub fn read(&self, form: &dyn Form, part: Range<u64>) -> Result<(Buffer, Vec<Extent>)> {
+    pub fn read(
+        &self,
+        form: &dyn Form,
+        part: Range<u64>,
+        longest: u64,
+    ) -> Result<(Buffer, Vec<Extent>)> {
         match (self, form.terminator()) {
             (Self::Files(files), None) => files.read(part),
-            (Self::Files(files), Some(terminator)) => files.read_lines(part, terminator),
+            (Self::Files(files), Some(terminator)) => files.read_lines(part, terminator, longest),
             (Self::Made(keys), _) => {
                 let mut made = Buffer::zeroed(part.end - part.start)?;
                 keys.fill_bytes(part.start / to_u64(keys.key_type().bytes()), &mut made);
@@ -136,7 +142,7 @@ pub struct Sorted {
     pub sums: Vec<Extent>,
 }
 
-/// Reads and sorts these parts, one a thread. Local.
+/// Reads and sorts these parts, one a thread, of lines of at most `longest` bytes. Local.
 ///
 /// # Errors
 /// When one cannot be read, or there is no memory.
@@ -145,9 +151,10 @@ pub fn sort(
     form: &dyn Form,
     source: &Source,
     parts: &[Range<u64>],
+    longest: u64,
 ) -> Result<Sorted> {
     let meter = &context.meter;
-    let done = context.threads.map(parts, |part| sort_part(form, source, part.clone()));
+    let done = context.threads.map(parts, |part| sort_part(form, source, part.clone(), longest));
     let mut all = Sorted::default();
     for one in done {
         let (sequence, one) = one?;
@@ -165,8 +172,13 @@ pub fn sort(
     Ok(all)
 }
 
-fn sort_part(form: &dyn Form, source: &Source, part: Range<u64>) -> Result<(Sequence, Sorted)> {
-    let (mut items, sums) = source.read(form, part)?;
+fn sort_part(
+    form: &dyn Form,
+    source: &Source,
+    part: Range<u64>,
+    longest: u64,
+) -> Result<(Sequence, Sorted)> {
+    let (mut items, sums) = source.read(form, part, longest)?;
     let (read, bytes) = (form.digest(&items), to_u64(items.len()));
     let clock = Stopwatch::start();
     form.encode(&mut items);

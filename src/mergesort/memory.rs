@@ -36,14 +36,17 @@ fn quarters(form: &dyn Form) -> (u64, u64) {
     }
 }
 
+/// Bytes for each of so many ranks of this node, when nobody says how much.
+pub fn share(local_ranks: u64) -> u64 {
+    let share = |bytes: u64| bytes / local_ranks.max(1) / 8 * AVAILABLE_EIGHTHS;
+    available_memory_bytes().map_or(1 << 30, share)
+}
+
 impl Budget {
     /// Collective. From what the user said, or from what the nodes have; the least of all ranks.
     pub fn new(comm: &Comm, form: &dyn Form, said: Option<u64>, threads: u64) -> Self {
-        let share = available_memory_bytes().map_or(1 << 30, |bytes| {
-            bytes / comm.place().local_size.max(1) / 8 * AVAILABLE_EIGHTHS
-        });
         let used = peak_rss_bytes() + THREAD_BYTES * threads;
-        let all = said.unwrap_or(share);
+        let all = said.unwrap_or_else(|| share(comm.place().local_size));
         let mut bytes = [all.saturating_sub(used).max(all / 2)];
         comm.all_reduce(Op::Min, &mut bytes);
         let bytes = bytes[0];

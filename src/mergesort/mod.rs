@@ -15,7 +15,7 @@ mod gather;
 mod input;
 pub mod lines;
 mod local;
-mod memory;
+pub mod memory;
 pub mod merge;
 mod output;
 mod pour;
@@ -24,13 +24,14 @@ mod scratch;
 pub mod select;
 pub mod spec;
 mod splitters;
+mod totals;
 pub mod vector;
 
 use serde_json::json;
 
 use self::destination::Destination;
 use self::external::{External, Slice};
-use self::form::{Checked, Digest, Form};
+use self::form::Form;
 use self::gather::{Costs, Gathered};
 use self::input::Files;
 use self::local::{Sorted, Source};
@@ -38,9 +39,10 @@ use self::memory::Budget;
 use self::output::Written;
 use self::pour::Pour;
 use self::spec::Spec;
+use self::totals::Totals;
 use crate::comm::{Comm, Op};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::{Job, Request};
 use crate::measure::record::Findings;
 use crate::num::{to_f64, to_u64, to_usize};
@@ -163,7 +165,13 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 let (all, first) = (comm.size() * count, comm.rank() * count);
                 let parts: Vec<_> =
                     (0..count).map(|part| self.source.part(form, all, first + part)).collect();
-                self.sorted = comm.agree(local::sort(self.context, form, &self.source, &parts))?;
+                self.sorted = comm.agree(local::sort(
+                    self.context,
+                    form,
+                    &self.source,
+                    &parts,
+                    self.budget.bytes,
+                ))?;
             }
             Way::Disk(disk) if round < disk.external.sort_rounds => {
                 let fresh = external::sort_round(&disk.external, form, &self.source, round);
@@ -330,57 +338,4 @@ fn last_before(comm: &Comm, form: &dyn Form, runs: &[form::Run<'_>]) -> Option<V
     let last = lasts.max_by(|a, b| form.compare(a, b)).unwrap_or_default();
     let all = comm.all_gather_bytes(last);
     all.into_iter().take(to_usize(comm.rank())).rfind(|last| !last.is_empty())
-}
-
-/// What all ranks read and wrote.
-struct Totals {
-    read: Digest,
-    kept: Digest,
-    merged: Digest,
-    written: Digest,
-    bytes: u64,
-    checked: Checked,
-}
-
-impl Totals {
-    /// Collective.
-    fn of_all(comm: &Comm, form: &dyn Form, sorted: &Sorted, written: &Written) -> Result<Self> {
-        let numbers = (sorted.read, sorted.kept, written.merged, written.items);
-        let mine = (numbers, written.bytes, written.checked, written.edges.clone());
-        let parts = comm.gather_bytes(&serde_json::to_vec(&mine).expect("plain data"));
-        let all = comm.decide(|| {
-            let mut sums = (Digest::default(), Digest::default());
-            let mut whole = Written::default();
-            for part in &parts {
-                let ((read, kept, merged, items), bytes, checked, edges) =
-                    serde_json::from_slice(part)
-                        .map_err(|cause| Error::internal(format!("a rank's totals: {cause}")))?;
-                sums = (sums.0.and(read), sums.1.and(kept));
-                let next = Written { merged, items, bytes, checked, edges, extents: Vec::new() };
-                whole = whole.then(form, next);
-            }
-            Ok((sums, whole.merged, whole.items, whole.bytes, whole.checked))
-        })?;
-        let ((read, kept), merged, written, bytes, checked) = all;
-        Ok(Self { read, kept, merged, written, bytes, checked })
-    }
-
-    fn verify(&self, form: &dyn Form) -> Result<()> {
-        if self.checked.unordered > 0 {
-            return Err(Error::verification(format!(
-                "{} of {} records stand behind a greater one",
-                self.checked.unordered, self.written.items
-            )));
-        }
-        if self.kept != self.merged {
-            return Err(Error::verification(format!(
-                "{} records with checksum {} were sorted, {} with checksum {} came out",
-                self.kept.items,
-                form.checksum(self.kept),
-                self.merged.items,
-                form.checksum(self.merged)
-            )));
-        }
-        Ok(())
-    }
 }

@@ -64,14 +64,12 @@ pub fn write(
 
 fn take(form: &dyn Form, chunk: Chunk<'_>, writer: Writer<'_>, at: u64) -> Result<Written> {
     let Chunk { offset, items, merged } = chunk;
-    let (checked, edges) = (form.check(items), edges(form, items));
-    form.decode(items);
-    let digest = form.digest(items);
-    let mut extents = Vec::new();
-    if !items.is_empty() {
-        extents.push(writer.write_at(at + offset, items)?);
-    }
-    let bytes = to_u64(items.len());
+    let (checked, edges, bytes) = (form.check(&items), edges(form, &items), to_u64(items.len()));
+    let (digest, extent) = items.in_file_form(form, |items| {
+        let extent = (bytes > 0).then(|| writer.write_at(at + offset, items));
+        (form.digest(items), extent)
+    })?;
+    let extents = extent.transpose()?.into_iter().collect();
     Ok(Written { merged: merged.unwrap_or(digest), items: digest, bytes, checked, edges, extents })
 }
 

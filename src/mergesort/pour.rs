@@ -3,6 +3,7 @@
 //! A chunk is cut out of all pieces exactly, merged in cache and handed on: no second copy of the data is
 //! ever in memory. Costs a search through all pieces per chunk.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::buffer::Buffer;
@@ -31,10 +32,50 @@ pub struct Pour<'a> {
 pub struct Chunk<'a> {
     /// Where it begins among all bytes that are poured.
     pub offset: u64,
-    /// Its items in sorting form; may be turned.
-    pub items: &'a mut [u8],
+    /// Its items in sorting form.
+    pub items: Items<'a>,
     /// What it was before equal items were taken out, in forms that do so.
     pub merged: Option<Digest>,
+}
+
+/// Items that nobody needs after this.
+pub enum Items<'a> {
+    /// Where they lay before: all of one piece.
+    Lent(&'a [u8]),
+    /// Merged for this.
+    Made(&'a mut [u8]),
+}
+
+impl Deref for Items<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Lent(items) => items,
+            Self::Made(items) => items,
+        }
+    }
+}
+
+impl Items<'_> {
+    /// Gives `take` the items in file form.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn in_file_form<R>(self, form: &dyn Form, take: impl FnOnce(&[u8]) -> R) -> Result<R> {
+        match self {
+            Self::Lent(items) if form.is_file_form() => Ok(take(items)),
+            Self::Lent(items) => {
+                let mut copy = Buffer::zeroed(to_u64(items.len()))?;
+                copy.copy_from_slice(items);
+                form.decode(&mut copy);
+                Ok(take(&copy))
+            }
+            Self::Made(items) => {
+                form.decode(items);
+                Ok(take(items))
+            }
+        }
+    }
 }
 
 /// How large the chunks are as they will be poured.
@@ -145,6 +186,12 @@ impl<'a> Pour<'a> {
                 if number >= self.chunks() {
                     return Ok((done, merge_s));
                 }
+                let offset = offsets[number];
+                if let ([part], false) = (&self.parts(number)[..], self.form.is_unique()) {
+                    let chunk = Chunk { offset, items: Items::Lent(part), merged: None };
+                    done.push((number, take(chunk)?));
+                    continue;
+                }
                 let clock = Stopwatch::start();
                 let (merged, mut bytes) = self.merged(number, room)?;
                 merge_s += clock.seconds();
@@ -156,8 +203,8 @@ impl<'a> Pour<'a> {
                     room = self.form.dedupe(room, self.before(number));
                     bytes = room.len();
                 }
-                let items = &mut room[..bytes];
-                let chunk = Chunk { offset: offsets[number], items, merged: before };
+                let items = Items::Made(&mut room[..bytes]);
+                let chunk = Chunk { offset, items, merged: before };
                 done.push((number, take(chunk)?));
             }
         };

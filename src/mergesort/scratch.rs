@@ -17,7 +17,6 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::form::{Form, Index};
-use super::pour::Chunk;
 use crate::error::{Error, Result};
 use crate::measure::Meter;
 use crate::num::{to_u64, to_usize};
@@ -83,23 +82,24 @@ impl Scratch {
         if self.compress { 0 } else { self.end.fetch_add(bytes, Ordering::Relaxed) }
     }
 
-    /// Writes a chunk of a run that begins at `place`. From any thread.
+    /// Writes a chunk that begins `start` bytes behind the beginning of its run, which has this place. From
+    /// any thread.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn store(&self, form: &dyn Form, chunk: &Chunk<'_>, place: u64) -> Result<Stored> {
-        let bytes = to_u64(chunk.items.len());
-        let index = form.index(chunk.items);
+    pub fn store(&self, form: &dyn Form, start: u64, items: &[u8], place: u64) -> Result<Stored> {
+        let bytes = to_u64(items.len());
+        let index = form.index(items);
         let mut last_key = Vec::new();
         if let Some(last) = index.len().checked_sub(1) {
-            form.key(&chunk.items[index.bytes(last..last + 1)], &mut last_key);
+            form.key(&items[index.bytes(last..last + 1)], &mut last_key);
         }
-        let packed = self.compress.then(|| lz4_flex::block::compress(chunk.items));
-        let data = packed.as_deref().unwrap_or(chunk.items);
+        let packed = self.compress.then(|| lz4_flex::block::compress(items));
+        let data = packed.as_deref().unwrap_or(items);
         let stored = to_u64(data.len());
         let offset = match packed {
             Some(_) => self.end.fetch_add(stored, Ordering::Relaxed),
-            None => place + chunk.offset,
+            None => place + start,
         };
         self.file.write_all_at(data, offset).map_err(|cause| {
             Error::io(format!("write {stored} bytes of a sorted run in"), &self.directory, &cause)

@@ -9,8 +9,11 @@ use crate::deck::Merged;
 use crate::error::Result;
 use crate::measure::record::Findings;
 use crate::mergesort::Mergesort as Job;
+use crate::mergesort::memory::{self, Budget};
 use crate::mergesort::spec::{self, Spec};
-use crate::units::size;
+use crate::num::to_u64;
+use crate::store::target::{directory, free_bytes};
+use crate::units::{size, verdict};
 
 pub(super) struct Mergesort;
 
@@ -42,16 +45,39 @@ impl Launch for Mergesort {
     }
 
     fn describe(spec: &Spec, of_run: &Size) -> Result<Vec<String>> {
-        let Size { ranks, threads, .. } = *of_run;
-        let files: Option<Vec<u64>> =
-            spec.input.iter().map(|path| Some(std::fs::metadata(path).ok()?.len())).collect();
-        let bytes: Option<u64> = files.map(|files| files.iter().sum());
-        let known = |bytes: Option<u64>| bytes.map_or("not known".into(), size);
-        Ok(vec![
-            format!("ranks {ranks} x threads {threads}"),
-            format!("memory per rank: {}", known(bytes.map(|bytes| 2 * bytes / ranks.max(1)))),
-            format!("{}: {}", spec.output.display(), known(bytes)),
-        ])
+        let Size { ranks, local_ranks, threads } = *of_run;
+        let mut lines = vec![format!("ranks {ranks} x threads {threads}")];
+        let Some(bytes) = input_bytes(spec)? else {
+            lines.push("memory per rank: not known, an input cannot be looked at".into());
+            return Ok(lines);
+        };
+        let needed = Budget::needed(&*spec.form(), bytes.div_ceil(ranks.max(1)));
+        let memory = spec.memory.unwrap_or_else(|| memory::share(local_ranks));
+        let on_disk = needed > memory;
+        lines.push(format!(
+            "memory per rank: {} of {}, some 30 MiB beside",
+            size(needed.min(memory)),
+            size(memory)
+        ));
+        let output = &spec.output;
+        let scratch = spec.scratch.clone().unwrap_or_else(|| directory(output));
+        if on_disk {
+            lines.push(format!(
+                "{}: {} of sorted runs, as {} exceed memory{}",
+                scratch.display(),
+                size(bytes),
+                size(needed),
+                verdict(bytes, free_bytes(&scratch), "free there")
+            ));
+        }
+        let free = free_bytes(output);
+        lines.push(format!(
+            "{}: {}{}",
+            output.display(),
+            size(bytes),
+            verdict(bytes, free, "free there")
+        ));
+        Ok(lines)
     }
 
     fn seed(spec: &Spec) -> u64 {
@@ -80,4 +106,13 @@ impl Launch for Mergesort {
             ),
         ]
     }
+}
+
+/// Bytes of all inputs, as far as a look at them tells.
+fn input_bytes(spec: &Spec) -> Result<Option<u64>> {
+    if let Some(keys) = spec.made().transpose()? {
+        return Ok(Some(keys.count() * to_u64(keys.key_type().bytes())));
+    }
+    let sizes = spec.input.iter().map(|path| Some(std::fs::metadata(path).ok()?.len()));
+    Ok(sizes.sum())
 }

@@ -82,7 +82,7 @@ impl Keys {
     }
 
     fn turn(self, items: &mut [u8], decode: bool) {
-        if !self.reverse && matches!(self.kind, KeyType::U32 | KeyType::U64) {
+        if self.is_file_form() {
             return;
         }
         if self.kind.bytes() == 4 {
@@ -100,6 +100,10 @@ impl Keys {
 impl Form for Keys {
     fn item_bytes(&self) -> Option<usize> {
         Some(self.kind.bytes())
+    }
+
+    fn is_file_form(&self) -> bool {
+        !self.reverse && matches!(self.kind, KeyType::U32 | KeyType::U64)
     }
 
     fn encode(&self, items: &mut [u8]) {

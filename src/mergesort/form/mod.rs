@@ -106,6 +106,11 @@ pub trait Form: Sync + Send {
         None
     }
 
+    /// Whether file form and sorting form are one.
+    fn is_file_form(&self) -> bool {
+        true
+    }
+
     /// From file form to sorting form, in place.
     fn encode(&self, _items: &mut [u8]) {}
 

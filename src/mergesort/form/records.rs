@@ -36,6 +36,10 @@ impl Form for Records {
         Some(self.layout.record_bytes())
     }
 
+    fn is_file_form(&self) -> bool {
+        !self.reverse
+    }
+
     /// In sorting form the keys of a reversed order are complemented.
     fn encode(&self, items: &mut [u8]) {
         if self.reverse {
