@@ -7,10 +7,10 @@ use std::process::Command;
 use crate::util::{Dir, is_root};
 
 /// A tmpfs of a given size below a test's directory; unmounted at the end.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(dir: &Dir, options: &str) -> Self {
+    pub fn mount(dir: &Dir, options: &str) -> Self {
         let path = dir.path("disk");
         std::fs::create_dir(&path).unwrap();
         let mounted = Command::new("mount")
@@ -22,7 +22,7 @@ impl SmallDisk {
         Self(path)
     }
 
-    fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(&self.0).unwrap();
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into()).collect()
     }
@@ -35,7 +35,7 @@ impl Drop for SmallDisk {
 }
 
 /// Only root can mount; without it these tests say so and the file-size limit below stands in.
-fn can_mount(test: &str) -> bool {
+pub fn can_mount(test: &str) -> bool {
     if !is_root() {
         eprintln!("{test}: not root, a real small disk cannot be mounted here");
     }

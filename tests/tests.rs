@@ -13,6 +13,7 @@ mod disk;
 mod faults;
 mod generate;
 mod memory;
+mod mergesort_external;
 mod oracles;
 mod readers;
 mod record;

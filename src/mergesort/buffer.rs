@@ -75,7 +75,7 @@ pub fn reserve(text: &mut Vec<u8>, bytes: u64) -> Result<()> {
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self(Store::Text(Vec::new()))
+        Self(Store::Words(Vec::new(), 0))
     }
 }
 

@@ -42,6 +42,11 @@ pub fn share(local_ranks: u64) -> u64 {
     available_memory_bytes().map_or(1 << 30, share)
 }
 
+/// Tiny runs for tests, so that there are thousands of them.
+fn forced() -> Option<u64> {
+    std::env::var("DCOMP_RUN_BYTES").ok()?.parse().ok()
+}
+
 impl Budget {
     /// Collective. From what the user said, or from what the nodes have; the least of all ranks.
     pub fn new(comm: &Comm, form: &dyn Form, said: Option<u64>, threads: u64) -> Self {
@@ -50,6 +55,16 @@ impl Budget {
         let mut bytes = [all.saturating_sub(used).max(all / 2)];
         comm.all_reduce(Op::Min, &mut bytes);
         let bytes = bytes[0];
+        if let Some(bytes) = forced() {
+            let (slice_bytes, slice_bytes_max) = (4 * bytes, 5 * bytes);
+            return Self {
+                bytes,
+                run_bytes: bytes,
+                slice_bytes,
+                slice_bytes_max,
+                send_bytes: bytes,
+            };
+        }
         let (sorting, _) = quarters(form);
         Self {
             bytes,
