@@ -7,11 +7,12 @@
 //! order, in the passes that are made anyway.
 
 pub mod buffer;
+pub mod dataset;
 mod destination;
 pub mod digest;
 pub mod form;
 mod gather;
-mod input;
+pub mod input;
 pub mod lines;
 mod local;
 pub mod merge;
@@ -64,8 +65,8 @@ impl<'a> Job<'a> for Mergesort<'a> {
     fn plan(request: &'a Request<Spec>, context: &'a Context) -> Result<Self> {
         let Request { spec, force } = request;
         let (comm, meter) = (&context.comm, &context.meter);
+        let seen = comm.decide(|| input::look(spec))?;
         let form = spec.form();
-        let seen = comm.decide(|| input::look(&spec.input, &*form))?;
         meter.count_files(to_u64(seen.len()));
         let source = Source::Files(comm.agree(Files::open(seen))?);
         let output = Destination::create(context, spec, *force)?;

@@ -9,7 +9,8 @@ use crate::deck::Merged;
 use crate::error::Result;
 use crate::measure::record::Findings;
 use crate::mergesort::Mergesort as Job;
-use crate::mergesort::spec::{self, Spec};
+use crate::mergesort::input::{dataset_type, look_at};
+use crate::mergesort::spec::{self, Kind, Spec};
 use crate::units::size;
 
 pub(super) struct Mergesort;
@@ -41,10 +42,16 @@ impl Launch for Mergesort {
         if spec.parts { new_directory(&spec.output, &merged.name("output")) } else { Ok(()) }
     }
 
+    fn complete(spec: &mut Spec) {
+        if let (Kind::Dataset, Some(input)) = (spec.kind, spec.input.first()) {
+            spec.kind = dataset_type(input).map_or(spec.kind, Kind::Key);
+        }
+    }
+
     fn describe(spec: &Spec, of_run: &Size) -> Result<Vec<String>> {
         let Size { ranks, threads, .. } = *of_run;
         let files: Option<Vec<u64>> =
-            spec.input.iter().map(|path| Some(std::fs::metadata(path).ok()?.len())).collect();
+            spec.input.iter().map(|name| Some(look_at(name, spec.kind).ok()?.bytes)).collect();
         let bytes: Option<u64> = files.map(|files| files.iter().sum());
         let known = |bytes: Option<u64>| bytes.map_or("not known".into(), size);
         Ok(vec![
