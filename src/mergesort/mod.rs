@@ -6,6 +6,7 @@
 //! number of ranks and threads. Every run checks order, number and a checksum that does not depend on the
 //! order, in the passes that are made anyway.
 
+mod audit;
 pub mod buffer;
 pub mod dataset;
 mod destination;
@@ -23,6 +24,7 @@ pub mod select;
 pub mod spec;
 mod splitters;
 pub mod vector;
+pub mod verify;
 
 use serde_json::json;
 
