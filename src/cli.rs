@@ -51,7 +51,7 @@ pub enum Command {
     Scaling(scaling::ScalingCommand),
     /// Run the job that a deck names.
     Run(RunArgs),
-    /// Check an output against its run record: size and checksum.
+    /// Check an output against its run record, or whether a file is sorted.
     Verify(VerifyArgs),
 }
 
@@ -240,13 +240,36 @@ pub struct RunArgs {
 
 /// Parameters of `verify`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches")]
 pub struct VerifyArgs {
-    /// The output to check.
+    /// The output to check: size and checksum; what mergesort made, also order, number and checksum of
+    /// its records.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Its record [default: FILE.json].
     #[arg(long, value_name = "FILE.json")]
     pub record: Option<PathBuf>,
+    /// Ask no record: count these items, sum them up and find whether they are sorted.
+    #[arg(long = "type", value_name = "TYPE", conflicts_with = "record")]
+    pub kind: Option<String>,
+    /// Sorted from the greatest to the least.
+    #[arg(short, long, requires = "kind")]
+    pub reverse: bool,
+    /// Lines: sorted by the number at the beginning.
+    #[arg(short, long, requires = "kind")]
+    pub numeric: bool,
+    /// Lines: sorted by these fields, as `mergesort --key`; may be repeated.
+    #[arg(short, long, value_name = "F[,G]", requires = "kind")]
+    pub key: Vec<String>,
+    /// Lines: the byte between fields, instead of blanks.
+    #[arg(short = 't', long, value_name = "C", allow_hyphen_values = true, requires = "kind")]
+    pub separator: Option<String>,
+    /// Lines end with NUL instead of LF.
+    #[arg(short, long, requires = "kind")]
+    pub zero_terminated: bool,
+    /// Lines with equal keys need not be in the order of their bytes.
+    #[arg(short, long, requires = "kind")]
+    pub stable: bool,
 }
 
 /// Collects the flags that were given.

@@ -11,55 +11,84 @@ use crate::measure::record::{FileSum, SCHEMA};
 use crate::num::to_u64;
 use crate::store::{crc, target};
 
-/// Compares the size and checksum of `file` with what its record says; returns them.
+/// An output and what its record tells.
+pub struct Recorded {
+    /// Where the record lies.
+    pub path: PathBuf,
+    /// The record.
+    pub record: Value,
+    /// Its outputs.
+    pub outputs: Vec<FileSum>,
+    /// Which of them the file is.
+    pub at: usize,
+}
+
+/// Finds the record of `file`, beside it unless it is named.
 ///
 /// # Errors
-/// A verification error when they differ; a usage error when the record is not about this file.
-pub fn verify(file: &Path, record: Option<&Path>) -> Result<FileSum> {
-    let record_path = record.map_or_else(|| target::record_of(file), PathBuf::from);
-    let text = std::fs::read_to_string(&record_path).map_err(|cause| {
+/// A usage error when the record is not there or not about this file.
+pub fn recorded(file: &Path, record: Option<&Path>) -> Result<Recorded> {
+    let path = record.map_or_else(|| target::record_of(file), PathBuf::from);
+    let text = std::fs::read_to_string(&path).map_err(|cause| {
         Error::usage(format!(
             "cannot read the record {}: {cause}; name it with --record",
-            record_path.display()
+            path.display()
         ))
     })?;
-    let record: Value = serde_json::from_str(&text).map_err(|cause| {
-        Error::bad_input(format!("{} is not JSON: {cause}", record_path.display()))
-    })?;
+    let record: Value = serde_json::from_str(&text)
+        .map_err(|cause| Error::bad_input(format!("{} is not JSON: {cause}", path.display())))?;
     if record["schema"] != SCHEMA {
         return Err(Error::bad_input(format!(
             "{} is not a run record of schema {SCHEMA}",
-            record_path.display()
+            path.display()
         )));
     }
-    let outputs: Vec<FileSum> =
-        serde_json::from_value(record["outputs"].clone()).map_err(|cause| {
-            Error::bad_input(format!("outputs in {}: {cause}", record_path.display()))
-        })?;
+    let outputs: Vec<FileSum> = serde_json::from_value(record["outputs"].clone())
+        .map_err(|cause| Error::bad_input(format!("outputs in {}: {cause}", path.display())))?;
     // The path as recorded, when it is; else the name, for files that were moved with their record.
-    let same_path = |sum: &&FileSum| Path::new(&sum.path) == file;
-    let same_name = |sum: &&FileSum| Path::new(&sum.path).file_name() == file.file_name();
-    let found = outputs.iter().find(same_path).or_else(|| outputs.iter().find(same_name));
-    let expected = found.ok_or_else(|| {
+    let same_path = |sum: &FileSum| Path::new(&sum.path) == file;
+    let same_name = |sum: &FileSum| Path::new(&sum.path).file_name() == file.file_name();
+    let found = outputs.iter().position(same_path).or_else(|| outputs.iter().position(same_name));
+    let at = found.ok_or_else(|| {
         Error::usage(format!(
             "{} tells of no output named {}; name the right record with --record",
-            record_path.display(),
+            path.display(),
             file.display()
         ))
     })?;
-    let found = sum(file)?;
-    if (found.bytes, &found.crc64) == (expected.bytes, &expected.crc64) {
-        return Ok(found);
+    Ok(Recorded { path, record, outputs, at })
+}
+
+impl Recorded {
+    /// The file as it was made.
+    pub fn expected(&self) -> &FileSum {
+        &self.outputs[self.at]
     }
-    Err(Error::verification(format!(
-        "{} has {} bytes with crc64 {}, its record says {} bytes with crc64 {}; it was changed \
-         after the run, make it again",
-        file.display(),
-        found.bytes,
-        found.crc64,
-        expected.bytes,
-        expected.crc64
-    )))
+
+    /// Compares the size and checksum of `file` with what the record says; returns them.
+    ///
+    /// # Errors
+    /// A verification error when they differ.
+    pub fn compare(&self, file: &Path) -> Result<FileSum> {
+        let found = sum(file)?;
+        match differs(&found, self.expected()) {
+            None => Ok(found),
+            Some(how) => Err(Error::verification(format!(
+                "{how}; it was changed after the run, make it again"
+            ))),
+        }
+    }
+}
+
+/// How a file is not as recorded, if it is not.
+pub fn differs(found: &FileSum, expected: &FileSum) -> Option<String> {
+    let same = (found.bytes, &found.crc64) == (expected.bytes, &expected.crc64);
+    (!same).then(|| {
+        format!(
+            "{} has {} bytes with crc64 {}, its record says {} bytes with crc64 {}",
+            found.path, found.bytes, found.crc64, expected.bytes, expected.crc64
+        )
+    })
 }
 
 /// Length and checksum of a file, read in pieces.

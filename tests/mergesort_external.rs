@@ -1,6 +1,7 @@
 //! `mergesort` of more than memory: the bytes of the sort in memory for every number of runs, ranks and
 //! threads, an honest limit, nothing left on the scratch disk whatever happens.
 
+use std::fmt::Write;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -103,7 +104,7 @@ fn lines_are_those_of_sort() {
     for number in 0..1500_u64 {
         let word = number * 2_654_435_761 % 1000;
         let long = if number % 500 == 7 { "x".repeat(9000) } else { String::new() };
-        text += &format!("{} {word} {}{long}\n", word % 30, number % 11);
+        writeln!(text, "{} {word} {}{long}", word % 30, number % 11).unwrap();
     }
     text += "last without its end";
     dir.write("in", &text);

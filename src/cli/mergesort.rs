@@ -9,13 +9,13 @@ use crate::deck::Layer;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "they are switches")]
 pub struct MergesortArgs {
-    /// Files, one sequence together.
+    /// Files and datasets (`FILE.h5:/path`), one sequence together.
     #[arg(value_name = "INPUT")]
     pub input: Vec<String>,
-    /// The sorted file to write [default: sorted.out].
+    /// The sorted file to write; keys also go to `FILE.h5` or `FILE.h5:/path` [default: sorted.out].
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<String>,
-    /// u32, u64, i32, i64, f32, f64, record:LEN:KEYLEN or lines [default: lines].
+    /// u32, u64, i32, i64, f32, f64, record:LEN:KEYLEN or lines [default: a dataset's, else lines].
     #[arg(long = "type", value_name = "TYPE")]
     pub kind: Option<String>,
     /// From the greatest to the least.

@@ -1,16 +1,22 @@
-//! Where sorted items go: one file, or a file a rank.
+//! Where sorted items go: one file, a dataset in an HDF5 file, or a file a rank.
 //!
 //! All are filled alike: [`create`](Destination::create), [`reserve`](Destination::reserve) once the bytes
 //! of all ranks are known, [`begin`](Destination::begin) once this rank's are, then positioned writes by any
 //! thread from the offset that `begin` told, [`note_all`](Destination::note_all) of what was written, and
 //! `verify`, `sync`, `publish`. Only `begin` knows whether ranks share a file.
 
-use super::spec::Spec;
+use std::cell::OnceCell;
+use std::path::Path;
+
+use super::dataset;
+use super::spec::{Kind, Spec};
 use crate::comm::Op;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::measure::record::FileSum;
+use crate::store::columns_file::create_part;
 use crate::store::crc::Extent;
+use crate::store::hdf5::{NewNumbers, Value, create_numbers};
 use crate::store::part::{PartFile, Writer};
 use crate::store::part_files::PartFiles;
 use crate::store::target::free_bytes;
@@ -19,12 +25,15 @@ use crate::store::target::free_bytes;
 pub struct Destination<'a> {
     context: &'a Context,
     spec: &'a Spec,
+    force: bool,
     place: Place<'a>,
 }
 
 enum Place<'a> {
     /// One file, which all ranks fill.
     File(PartFile<'a>),
+    /// An HDF5 file, which all ranks fill from this byte on; made when the number of keys is known.
+    Hdf5(OnceCell<(PartFile<'a>, u64)>),
     /// A directory, in which each rank fills a file.
     Parts(PartFiles<'a>),
 }
@@ -38,10 +47,12 @@ impl<'a> Destination<'a> {
         let (comm, meter) = (&context.comm, &context.meter);
         let place = if spec.parts {
             Place::Parts(PartFiles::create(comm, meter, &spec.output)?)
+        } else if spec.dataset.is_some() {
+            Place::Hdf5(OnceCell::new())
         } else {
             Place::File(PartFile::create(comm, meter, &spec.output, force, |_| Ok(()))?)
         };
-        Ok(Self { context, spec, place })
+        Ok(Self { context, spec, force, place })
     }
 
     /// Collective. Finds room for the bytes of all ranks together, so that a full disk is found before the
@@ -52,7 +63,38 @@ impl<'a> Destination<'a> {
     pub fn reserve(&self, bytes: u64) -> Result<()> {
         match &self.place {
             Place::File(file) => file.reserve(bytes),
+            Place::Hdf5(made) => {
+                let twice = made.set(self.make_dataset(bytes)?);
+                assert!(twice.is_ok(), "reserved once");
+                Ok(())
+            }
             Place::Parts(_) => self.context.comm.decide(|| self.has_room(bytes)),
+        }
+    }
+
+    /// Collective. An HDF5 file with everything but its keys, and where they begin.
+    fn make_dataset(&self, bytes: u64) -> Result<(PartFile<'a>, u64)> {
+        let Spec { output, dataset, kind, reverse, .. } = self.spec;
+        let (Some(path), Kind::Key(key)) = (dataset, kind) else {
+            return Err(Error::internal(format!("{kind} for {}", output.display())));
+        };
+        let number = dataset::number(*key);
+        let order = if *reverse { "greatest to the least" } else { "least to the greatest" };
+        let meaning = &format!("keys from the {order}");
+        let source = format!("dcomp {} mergesort", env!("CARGO_PKG_VERSION"));
+        let texts = [("title", Value::Text(meaning.clone())), ("source", Value::Text(source))];
+        let new = NewNumbers { path, number, count: bytes / number.bytes(), meaning };
+        let make = |file: &Path| create_numbers(file, &new, &texts);
+        let (part, places) = create_part(self.context, output, self.force, make)?;
+        Ok((part, places[0].1))
+    }
+
+    /// The file that all ranks fill, else the directory in which each has its own.
+    fn shared(&self) -> std::result::Result<&PartFile<'a>, &PartFiles<'a>> {
+        match &self.place {
+            Place::File(file) => Ok(file),
+            Place::Hdf5(made) => Ok(&made.get().expect("reserved before").0),
+            Place::Parts(files) => Err(files),
         }
     }
 
@@ -71,25 +113,24 @@ impl<'a> Destination<'a> {
     /// # Errors
     /// When there is no room for them.
     pub fn begin(&self, bytes: u64) -> Result<u64> {
+        let before = |start| Ok(start + self.context.comm.exclusive_scan(bytes));
         match &self.place {
-            Place::File(_) => Ok(self.context.comm.exclusive_scan(bytes)),
+            Place::File(_) => before(0),
+            Place::Hdf5(made) => before(made.get().expect("reserved before").1),
             Place::Parts(files) => files.reserve(bytes).map(|()| 0),
         }
     }
 
     /// What any thread may write with.
     pub fn writer(&self) -> Writer<'_> {
-        match &self.place {
-            Place::File(file) => file.writer(),
-            Place::Parts(files) => files.writer(),
-        }
+        self.shared().map_or_else(PartFiles::writer, PartFile::writer)
     }
 
     /// Remembers what was written. Local.
     pub fn note_all(&self, extents: impl IntoIterator<Item = Extent>) {
-        match &self.place {
-            Place::File(file) => file.note_all(extents),
-            Place::Parts(files) => files.note_all(extents),
+        match self.shared() {
+            Ok(file) => file.note_all(extents),
+            Err(files) => files.note_all(extents),
         }
     }
 
@@ -99,9 +140,9 @@ impl<'a> Destination<'a> {
     /// # Errors
     /// A verification error when anything differs from what was written.
     pub fn verify(&self) -> Result<Vec<FileSum>> {
-        match &self.place {
-            Place::File(file) => Ok(vec![file.verify()?]),
-            Place::Parts(files) => files.verify(),
+        match self.shared() {
+            Ok(file) => Ok(vec![file.verify()?]),
+            Err(files) => files.verify(),
         }
     }
 
@@ -110,10 +151,7 @@ impl<'a> Destination<'a> {
     /// # Errors
     /// When any rank cannot sync.
     pub fn sync(&self) -> Result<()> {
-        match &self.place {
-            Place::File(file) => file.sync(),
-            Place::Parts(files) => files.sync(),
-        }
+        self.shared().map_or_else(PartFiles::sync, PartFile::sync)
     }
 
     /// Collective. Gives the output its name.
@@ -123,6 +161,10 @@ impl<'a> Destination<'a> {
     pub fn publish(self) -> Result<()> {
         match self.place {
             Place::File(file) => file.publish().map(|_| ()),
+            Place::Hdf5(made) => {
+                let (file, _) = made.into_inner().expect("reserved before");
+                file.publish().map(|_| ())
+            }
             Place::Parts(files) => files.publish(),
         }
     }

@@ -6,13 +6,15 @@
 //! number of ranks and threads. Every run checks order, number and a checksum that does not depend on the
 //! order, in the passes that are made anyway.
 
+mod audit;
 pub mod buffer;
+pub mod dataset;
 mod destination;
 pub mod digest;
 mod external;
 pub mod form;
 mod gather;
-mod input;
+pub mod input;
 pub mod lines;
 mod local;
 pub mod memory;
@@ -26,6 +28,7 @@ pub mod spec;
 mod splitters;
 mod totals;
 pub mod vector;
+pub mod verify;
 
 use serde_json::json;
 
@@ -105,11 +108,11 @@ impl<'a> Job<'a> for Mergesort<'a> {
     fn plan(request: &'a Request<Spec>, context: &'a Context) -> Result<Self> {
         let Request { spec, force } = request;
         let (comm, meter) = (&context.comm, &context.meter);
+        let seen = comm.decide(|| input::look(spec))?;
         let form = spec.form();
         let source = if let Some(keys) = spec.made() {
             Source::Made(keys?)
         } else {
-            let seen = comm.decide(|| input::look(&spec.input, &*form))?;
             meter.count_files(to_u64(seen.len()));
             Source::Files(comm.agree(Files::open(seen))?)
         };

@@ -3,11 +3,12 @@
 //! Pure: a merged deck in, a checked [`Spec`] out. Every refusal names the flag or key.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::dataset;
 use super::form::{Form, KeyType, Keys, Lines, Records};
 use super::lines::{Flags, Order};
 use super::records::Layout;
@@ -35,6 +36,8 @@ const RECORD_MAX: usize = 1 << 24;
 /// What the items are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Bare numbers of the type of the datasets they are read from, until those have been opened.
+    Dataset,
     /// Bare numbers.
     Key(KeyType),
     /// Records of so many bytes, the first of which are the key.
@@ -46,6 +49,7 @@ pub enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Dataset => f.write_str("auto"),
             Self::Key(kind) => kind.fmt(f),
             Self::Record(bytes, key) => write!(f, "record:{bytes}:{key}"),
             Self::Lines => f.write_str("lines"),
@@ -57,8 +61,10 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        if text == "lines" {
-            return Ok(Self::Lines);
+        match text {
+            "lines" => return Ok(Self::Lines),
+            "auto" => return Ok(Self::Dataset),
+            _ => {}
         }
         if let Some(sizes) = text.strip_prefix("record:") {
             return record(sizes).ok_or_else(|| {
@@ -169,6 +175,8 @@ pub struct Spec {
     pub seed: u64,
     /// The sorted file, or the directory of parts.
     pub output: PathBuf,
+    /// The dataset in it, when it is an HDF5 file.
+    pub dataset: Option<String>,
     /// What the items are.
     #[serde(rename = "type")]
     pub kind: Kind,
@@ -221,10 +229,10 @@ impl Spec {
                 "nothing to sort: give files, or --generate PATTERN --count N",
             ));
         }
-        let kind = if options.r#type == "auto" {
-            if generate.is_some() { Kind::Key(KeyType::U64) } else { Kind::Lines }
-        } else {
-            options.r#type.parse().map_err(|problem| named("type", problem))?
+        let kind: Kind = options.r#type.parse().map_err(|problem| named("type", problem))?;
+        let kind = match kind {
+            Kind::Dataset if generate.is_some() => Kind::Key(KeyType::U64),
+            kind => of_inputs(&input, kind).map_err(|problem| named("type", problem))?,
         };
         let lines = Flags {
             numeric: options.numeric,
@@ -235,19 +243,11 @@ impl Spec {
             zero_terminated: options.zero_terminated,
             stable: options.stable,
         };
+        if let Some(key) = foreign(kind, &lines) {
+            return Err(named(key, format!("is for --type lines, not for {kind}")));
+        }
         if kind == Kind::Lines {
             Order::parse(&lines)?;
-        } else {
-            let Flags { numeric, key, separator, zero_terminated, .. } = &lines;
-            let foreign = [
-                ("numeric", *numeric),
-                ("key", !key.is_empty()),
-                ("separator", separator.is_some()),
-                ("zero_terminated", *zero_terminated),
-            ];
-            if let Some((key, _)) = foreign.into_iter().find(|(_, given)| *given) {
-                return Err(named(key, format!("is for --type lines, not for {kind}")));
-            }
         }
         if let Some(made) = &generate {
             let Kind::Key(key_type) = kind else {
@@ -258,6 +258,8 @@ impl Spec {
                 named(if key == "pattern" { "generate" } else { key }, problem)
             })?;
         }
+        let (output, dataset) = output(&options.output, kind, options.parts)
+            .map_err(|problem| named("output", problem))?;
         if options.memory.is_some_and(|memory| memory < super::MEMORY_MIN) {
             return Err(named("memory", "give 1M or more".into()));
         }
@@ -265,7 +267,8 @@ impl Spec {
             input,
             generate,
             seed: options.seed,
-            output: options.output,
+            output,
+            dataset,
             kind,
             reverse: options.reverse,
             unique: options.unique,
@@ -289,15 +292,85 @@ impl Spec {
     /// # Panics
     /// Never: the parameters have been checked.
     pub fn form(&self) -> Box<dyn Form> {
-        match self.kind {
-            Kind::Key(kind) => Box::new(Keys::new(kind, self.reverse, self.unique)),
-            Kind::Record(bytes, key) => {
-                let layout = Layout::new(bytes, key).expect("checked when it was parsed");
-                Box::new(Records::new(layout, self.reverse, self.unique))
-            }
-            Kind::Lines => {
-                Box::new(Lines::new(Order::parse(&self.lines).expect("checked from the deck")))
-            }
-        }
+        let flags = Flags { reverse: self.reverse, unique: self.unique, ..self.lines.clone() };
+        form_of(self.kind, &flags).expect("checked from the deck")
     }
+}
+
+/// What knows items of this kind in the order of these flags.
+///
+/// # Errors
+/// A usage error when the flags and the kind do not go together.
+pub fn form_of(kind: Kind, flags: &Flags) -> Result<Box<dyn Form>> {
+    if let Some(key) = foreign(kind, flags) {
+        let flag = key.replace('_', "-");
+        return Err(Error::usage(format!("--{flag} is for --type lines, not for {kind}")));
+    }
+    Ok(match kind {
+        Kind::Dataset => return Err(Error::internal("the type of a dataset was not looked up")),
+        Kind::Key(kind) => Box::new(Keys::new(kind, flags.reverse, flags.unique)),
+        Kind::Record(bytes, key) => {
+            let layout = Layout::new(bytes, key).expect("checked when it was parsed");
+            Box::new(Records::new(layout, flags.reverse, flags.unique))
+        }
+        Kind::Lines => Box::new(Lines::new(Order::parse(flags)?)),
+    })
+}
+
+/// A flag that only lines have, when these are none.
+fn foreign(kind: Kind, flags: &Flags) -> Option<&'static str> {
+    let given = [
+        ("numeric", flags.numeric),
+        ("key", !flags.key.is_empty()),
+        ("separator", flags.separator.is_some()),
+        ("zero_terminated", flags.zero_terminated),
+    ];
+    let lines = kind == Kind::Lines;
+    given.into_iter().find(|(_, given)| *given && !lines).map(|(key, _)| key)
+}
+
+/// What the items are when these are the inputs; a sentence when they cannot be sorted together.
+fn of_inputs(input: &[String], kind: Kind) -> std::result::Result<Kind, String> {
+    let datasets = input.iter().filter(|name| dataset::split(name).1.is_some()).count();
+    if let Some(name) = input.iter().find(|name| dataset::is_hdf5(name)) {
+        return Err(format!("{name} is an HDF5 file: name its dataset, such as {name}:/keys"));
+    }
+    match kind {
+        Kind::Dataset if datasets == 0 => Ok(Kind::Lines),
+        Kind::Dataset if datasets < input.len() => {
+            Err("datasets and files together; say what the files hold, such as u64".into())
+        }
+        Kind::Record(..) | Kind::Lines if datasets > 0 => {
+            Err(format!("{kind}: datasets of HDF5 hold bare keys; leave it out to take their type"))
+        }
+        kind => Ok(kind),
+    }
+}
+
+/// The file that is written, and the dataset in it; a sentence when they do not go together.
+fn output(
+    name: &Path,
+    kind: Kind,
+    parts: bool,
+) -> std::result::Result<(PathBuf, Option<String>), String> {
+    let shown = name.display();
+    let (file, path) = dataset::split(name.to_str().unwrap_or(""));
+    if path.is_none() && !dataset::is_hdf5(file) {
+        return Ok((name.to_owned(), None));
+    }
+    let path = path.unwrap_or(dataset::DEFAULT);
+    if !dataset::is_path(path) {
+        return Err(format!("{shown} names no dataset; write {file}:{}", dataset::DEFAULT));
+    }
+    if parts {
+        return Err(format!(
+            "{shown}: --parts makes a directory of plain files; give another name"
+        ));
+    }
+    if !matches!(kind, Kind::Key(_) | Kind::Dataset) {
+        return Err(format!(
+            "{shown}: HDF5 takes bare keys, not {kind}; say --type, or give another name"
+        ));
+    }
+    Ok((file.into(), Some(path.to_owned())))
 }

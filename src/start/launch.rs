@@ -69,6 +69,8 @@ pub(super) trait Launch {
     fn output(spec: &Self::Spec) -> PathBuf;
     /// The files that will be written.
     fn outputs(spec: &Self::Spec, merged: &Merged) -> Vec<Named>;
+    /// Fills in what only the inputs tell, on root; what they do not tell is the job's to refuse.
+    fn complete(_spec: &mut Self::Spec) {}
     /// What root can check before anything is started; `written` are those files and the record.
     fn check(_spec: &Self::Spec, _merged: &Merged, _written: &[Named]) -> Result<()> {
         Ok(())
@@ -115,8 +117,9 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     }
     let comm = Comm::start()?;
     let decided = comm.decide(|| {
-        let (spec, settings, merged) = resolve::<L>(flags, deck_file)?;
+        let (mut spec, settings, merged) = resolve::<L>(flags, deck_file)?;
         check_targets::<L>(&spec, &settings, deck_file, &merged)?;
+        L::complete(&mut spec);
         Ok((spec, settings))
     });
     // From here on every error is agreed.

@@ -9,8 +9,9 @@ use crate::deck::Merged;
 use crate::error::Result;
 use crate::measure::record::Findings;
 use crate::mergesort::Mergesort as Job;
+use crate::mergesort::input::{dataset_type, look_at};
 use crate::mergesort::memory::{self, Budget};
-use crate::mergesort::spec::{self, Spec};
+use crate::mergesort::spec::{self, Kind, Spec};
 use crate::num::to_u64;
 use crate::store::target::{directory, free_bytes};
 use crate::units::{size, verdict};
@@ -42,6 +43,12 @@ impl Launch for Mergesort {
 
     fn check(spec: &Spec, merged: &Merged, _written: &[Named]) -> Result<()> {
         if spec.parts { new_directory(&spec.output, &merged.name("output")) } else { Ok(()) }
+    }
+
+    fn complete(spec: &mut Spec) {
+        if let (Kind::Dataset, Some(input)) = (spec.kind, spec.input.first()) {
+            spec.kind = dataset_type(input).map_or(spec.kind, Kind::Key);
+        }
     }
 
     fn describe(spec: &Spec, of_run: &Size) -> Result<Vec<String>> {
@@ -113,6 +120,6 @@ fn input_bytes(spec: &Spec) -> Result<Option<u64>> {
     if let Some(keys) = spec.made().transpose()? {
         return Ok(Some(keys.count() * to_u64(keys.key_type().bytes())));
     }
-    let sizes = spec.input.iter().map(|path| Some(std::fs::metadata(path).ok()?.len()));
+    let sizes = spec.input.iter().map(|name| Some(look_at(name, spec.kind).ok()?.bytes));
     Ok(sizes.sum())
 }

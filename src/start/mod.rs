@@ -11,6 +11,7 @@ mod mergesort;
 mod recolor;
 mod scaling;
 mod tell;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -24,9 +25,8 @@ use crate::error::{Error, Result};
 use crate::heap;
 use crate::measure::Meter;
 use crate::store;
-use crate::verify;
 use launch::{launch, name, read_deck};
-use tell::{on_one_rank, say, tell_once};
+use tell::{on_one_rank, tell_once};
 
 /// Runs a parsed command line; returns the exit code.
 pub fn start(cli: Cli, meter: Meter) -> u8 {
@@ -58,10 +58,7 @@ pub fn start(cli: Cli, meter: Meter) -> u8 {
             Ok(words) => return start_words(words, meter),
             Err(error) => Err(error),
         },
-        Command::Verify(args) => on_one_rank(|| {
-            let sum = verify::verify(&args.file, args.record.as_deref())?;
-            say(&[format!("{}: {} bytes, crc64 {}: as recorded", sum.path, sum.bytes, sum.crc64)])
-        }),
+        Command::Verify(args) => on_one_rank(|| verify::verify(&args)),
     };
     let Err(error) = done else { return 0 };
     let code = error.kind.exit_code();

@@ -9,6 +9,7 @@
 //!
 //! This module and those below it are the only ones that name `hdf5::`.
 
+mod numbers;
 mod reader;
 mod scale;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use ::hdf5::{Dataset, File, H5Type, Location};
 use thiserror::Error;
 
 use crate::num::{to_u64, to_usize};
+pub use numbers::{NewNumbers, Number, Numbers, create_numbers};
 pub use reader::{Reader, Shape};
 
 /// The name of the counts, as other Mandelbrot programs use it.
@@ -241,6 +243,7 @@ fn contiguous<T: H5Type>(file: &File, name: &str, rows: usize) -> ::hdf5::Result
         .layout(Layout::Contiguous)
         .alloc_time(Some(AllocTime::Early))
         .fill_time(FillTime::Never)
+        .create_intermediate_group(true)
         .create(name)
 }
 
