@@ -41,12 +41,13 @@ macro_rules! by_width {
     };
 }
 
+/// No items lie anywhere: an empty string need not begin where a number may.
 fn of<K: bytemuck::Pod>(items: &[u8]) -> &[K] {
-    bytemuck::cast_slice(items)
+    if items.is_empty() { &[] } else { bytemuck::cast_slice(items) }
 }
 
 fn of_mut<K: bytemuck::Pod>(items: &mut [u8]) -> &mut [K] {
-    bytemuck::cast_slice_mut(items)
+    if items.is_empty() { &mut [] } else { bytemuck::cast_slice_mut(items) }
 }
 
 impl Keys {
