@@ -40,6 +40,23 @@ impl Source {
         items.start * item..items.end * item
     }
 
+    /// A rank's part cut for its threads. Ranks' parts are cut first, so that sorted items lie where they
+    /// stay, whatever the number of threads.
+    pub fn parts(
+        &self,
+        form: &dyn Form,
+        (ranks, rank): (u64, u64),
+        threads: u64,
+    ) -> Vec<Range<u64>> {
+        let item = form.item_bytes().map_or(1, to_u64);
+        let mine = block(self.bytes() / item, ranks, rank);
+        let part = |thread| {
+            let items = block(mine.end - mine.start, threads, thread);
+            (mine.start + items.start) * item..(mine.start + items.end) * item
+        };
+        (0..threads).map(part).collect()
+    }
+
     /// The items of a part, in file form, and the checksums of what was read for them. A line may go on for
     /// `longest` bytes behind its part.
     ///
@@ -122,6 +139,13 @@ impl Sequence {
     pub fn key(&self, form: &dyn Form, item: u64, out: &mut Vec<u8>) {
         let item = to_usize(item);
         form.key(&self.items[self.index.bytes(item..item + 1)], out);
+    }
+}
+
+/// Turns a bit of the last byte that is no terminator, for the run's check to find.
+pub fn spoil(sequences: &mut [Sequence]) {
+    if let Some(byte) = sequences.iter_mut().find_map(|one| one.items.iter_mut().nth_back(1)) {
+        *byte ^= 0x40;
     }
 }
 

@@ -47,6 +47,7 @@ use crate::comm::{Comm, Op};
 use crate::context::Context;
 use crate::error::Result;
 use crate::job::{Job, Request};
+use crate::measure::Phase;
 use crate::measure::record::Findings;
 use crate::num::{to_f64, to_u64, to_usize};
 use crate::store::target;
@@ -165,16 +166,10 @@ impl<'a> Job<'a> for Mergesort<'a> {
         let (form, count) = (&*self.form, to_u64(threads.count()));
         match &mut self.way {
             Way::Memory(..) => {
-                let (all, first) = (comm.size() * count, comm.rank() * count);
-                let parts: Vec<_> =
-                    (0..count).map(|part| self.source.part(form, all, first + part)).collect();
-                self.sorted = comm.agree(local::sort(
-                    self.context,
-                    form,
-                    &self.source,
-                    &parts,
-                    self.budget.bytes,
-                ))?;
+                let parts = self.source.parts(form, (comm.size(), comm.rank()), count);
+                let memory = self.budget.bytes;
+                let sorted = local::sort(self.context, form, &self.source, &parts, memory);
+                self.sorted = comm.agree(sorted)?;
             }
             Way::Disk(disk) if round < disk.external.sort_rounds => {
                 let fresh = external::sort_round(&disk.external, form, &self.source, round);
@@ -189,7 +184,10 @@ impl<'a> Job<'a> for Mergesort<'a> {
         let form = &*self.form;
         match &mut self.way {
             Way::Memory(gathered, costs) => {
-                let sequences = std::mem::take(&mut self.sorted.sequences);
+                let mut sequences = std::mem::take(&mut self.sorted.sequences);
+                if self.context.fault.flips(Phase::Exchange) {
+                    local::spoil(&mut sequences);
+                }
                 (*gathered, *costs) = gather::gather(&self.context.comm, form, sequences)?;
             }
             Way::Disk(disk) if disk.fresh.is_none() => {
