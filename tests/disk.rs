@@ -150,6 +150,28 @@ fn a_read_only_directory_is_told() {
     drop(disk);
 }
 
+/// Found when the space is reserved; with --unique, whose output has no known size, when it is written.
+#[test]
+fn a_sort_on_a_full_or_read_only_disk_is_told() {
+    if !can_mount("a sort on a full disk") {
+        return;
+    }
+    let dir = Dir::new("ms-full");
+    let keys = ["mergesort", "--generate", "uniform", "--count", "300000", "-o", "disk/out", "-q"];
+    for (options, told) in [("size=1M", "No space left on device"), ("size=1M,ro", "Read-only")] {
+        let disk = SmallDisk::mount(&dir, options);
+        for ranks in [None, Some(3)] {
+            for more in [&[][..], &["--unique"]] {
+                let words = [&keys[..], more].concat();
+                dir.dcomp(&words).ranks_or_alone(ranks).fails(74).says(told);
+                assert!(disk.names().iter().all(|name| name == "out.json"), "{:?}", disk.names());
+            }
+        }
+        drop(disk);
+        std::fs::remove_dir(dir.path("disk")).unwrap();
+    }
+}
+
 /// The limit on file sizes is the full disk that everybody can have.
 #[test]
 fn a_file_size_limit_is_an_error_not_a_death() {

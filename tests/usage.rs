@@ -18,6 +18,9 @@ fn help_version_dry_run_and_mistakes_never_start_mpi() {
         (&["--version"], 0),
         (&["mandelbrot", "--help"], 0),
         (&["mandelbrot", "--dry-run"], 0),
+        (&["mergesort", "--help"], 0),
+        (&["mergesort", "--generate", "uniform", "--count", "9", "--dry-run"], 0),
+        (&["mergesort", "in", "--type", "u63"], 2),
         (&["mandelbrot", "--palette", "nonesuch"], 2),
         (&["mandelbrot", "-W", "0"], 2),
         (&["nonesuch"], 2),
@@ -142,6 +145,50 @@ fn mistakes_in_decks_are_named() {
     dir.write("a.toml", "job = \"nonesuch\"");
     dir.dcomp(&["run", "a.toml"]).fails(2).says("nonesuch");
     assert_eq!(dir.names(), ["a.toml"]);
+}
+
+/// The help names every type and every flag that sort(1) has too; mistakes name flag and next step.
+#[test]
+fn mergesort_helps() {
+    let dir = Dir::new("ms-usage");
+    let said = dir.dcomp(&["mergesort", "--help"]).ok().stdout;
+    for part in [
+        "u32",
+        "i64",
+        "f64",
+        "record:LEN:KEYLEN",
+        "lines",
+        "-r,",
+        "-u,",
+        "-n,",
+        "-k,",
+        "-t,",
+        "-z,",
+        "-s,",
+    ] {
+        assert!(said.contains(part), "{part} in\n{said}");
+    }
+    dir.write("in", "b\na\n");
+    for (words, named, next) in [
+        (&["in", "--type", "f16"][..], "--type", "f32, f64, record:LEN:KEYLEN and lines"),
+        (&["in", "--type", "record:10"], "--type", "such as record:100:10"),
+        (&["in", "--type", "record:0:0"], "--type", "1 <= KEYLEN"),
+        (&["in", "--type", "record:8:4", "-k", "1"], "--key", "for --type lines"),
+        (&["in", "--type", "u64", "-z"], "--zero-terminated", "for --type lines"),
+        (&["in", "-k", "1d"], "--key", "1d"),
+        (&["in", "-k", "2,x"], "--key", "2,x"),
+        (&["in", "-t", ""], "--separator", "give one byte"),
+        (&["in", "--memory", "1"], "--memory", "1M or more"),
+        (&["in", "--generate", "uniform", "--count", "3"], "--generate", "exclude"),
+        (&["--generate", "uniform"], "--generate", "--count"),
+        (&["--count", "3"], "--count", "--generate"),
+        (&["--generate", "unifrom", "--count", "3"], "--generate", "uniform"),
+        (&["in", ""], "empty name", "remove it"),
+    ] {
+        let done = dir.dcomp(&[&["mergesort", "-o", "out"], words].concat()).fails(2);
+        assert!(done.stderr.contains(named) && done.stderr.contains(next), "{words:?}: {done:#?}");
+    }
+    assert_eq!(dir.names(), ["in"]);
 }
 
 /// A lost output stream is no bug of dcomp and undoes no work.
