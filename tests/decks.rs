@@ -19,8 +19,8 @@ fn every_deck_is_accepted() {
     let dir = Dir::new("accepted");
     for deck in decks("jobs").into_iter().chain(decks("jobs/smoke")) {
         let mut words = vec!["run", deck.to_str().unwrap(), "--dry-run"];
-        // The template for one's own decks has nothing to read.
-        if deck.ends_with("jobs/counter-sort.toml") {
+        // The templates for one's own decks have nothing to read.
+        if deck.ends_with("jobs/counter-sort.toml") || deck.ends_with("jobs/mergesort.toml") {
             words.push("elsewhere");
         }
         let said = dir.dcomp(&words).ok().stdout;

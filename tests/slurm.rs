@@ -27,12 +27,13 @@ use util::{Dir, Run};
 type Check = (&'static str, fn(&Cluster));
 
 /// Checks by name; each gets the running cluster.
-const CHECKS: [Check; 16] = [
+const CHECKS: [Check; 17] = [
     // The first one runs beside the others.
     ("a job near its time limit leaves nothing half made", time_limit),
     ("a machine that cannot is told what it lacks", cannot),
     ("pictures have the bytes of one rank", pictures),
     ("counter-sort and generate have the bytes of one rank", numbers),
+    ("mergesort has the bytes of one rank", keys),
     ("an agreed error keeps its exit code", agreed_errors),
     ("a rank that dies ends the job and leaves nothing half made", dead_ranks),
     ("a job that is told to go leaves nothing half made", told_to_go),
@@ -158,6 +159,18 @@ fn numbers(cluster: &Cluster) {
     assert!(log(&dir, "counter-sort").contains("numbers in "));
 }
 
+fn keys(cluster: &Cluster) {
+    let dir = Dir::new("slurm-keys");
+    let deck = format!("{SMOKE}/mergesort.toml");
+    cluster.submit(&dir, "mergesort", &[&deck]).ok();
+    let record = dir.json("keys.sorted.json");
+    spread(&record);
+    dir.dcomp(&["run", &deck, "-o", "one"]).ok();
+    assert!(dir.read("keys.sorted") == dir.read("one") && dir.read("one").len() == 8 * 100_003);
+    assert_eq!(record["result"], dir.json("one.json")["result"]);
+    assert!(log(&dir, "mergesort").contains("sorted in "));
+}
+
 /// Nothing is there but the older output, its failed record and logs.
 fn nothing_half_made(dir: &Dir) {
     let fine = |name: &String| {
@@ -278,6 +291,7 @@ fn command_lines(cluster: &Cluster) {
         ("mandelbrot", &[], "<run><HOME/jobs/poster.toml>", rank),
         ("counter-sort", &["-x"], "<run><./-x>", rank),
         ("generate", &[], "<run><HOME/jobs/generate-numbers.toml>", rank),
+        ("mergesort", &[], "<run><HOME/jobs/mergesort-records.toml>", rank),
         ("strong", &[], "<scaling><run><HOME/benches/scaling/strong.toml>", alone),
         ("weak", &["a  b", "--x"], "<scaling><run><a  b><--x>", alone),
         ("report", &[], "<scaling><report><runs.jsonl><-o><report>", report),
