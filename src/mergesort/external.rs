@@ -140,12 +140,12 @@ impl<'a> External<'a> {
     }
 
     /// The parts of the source that this rank sorts in a round, one a thread.
-    pub fn parts(&self, form: &dyn Form, source: &Source, round: u64) -> Vec<Range<u64>> {
+    fn parts(&self, form: &dyn Form, source: &Source, round: u64) -> Vec<Range<u64>> {
         let Context { comm, threads, .. } = self.context;
-        let threads = to_u64(threads.count());
-        let before = (comm.rank() * self.sort_rounds + round) * threads;
-        let all = comm.size() * self.sort_rounds * threads;
-        (0..threads).map(|thread| source.part(form, all, before + thread)).collect()
+        let threads = threads.count();
+        let ranks = (comm.size(), comm.rank());
+        let all = source.parts(form, ranks, self.sort_rounds * to_u64(threads));
+        all[to_usize(round) * threads..][..threads].to_vec()
     }
 
     /// Merges what the threads sorted into a run. Local.

@@ -2,8 +2,8 @@
 //!
 //! Items of one size are cut into equal numbers of items, lines into equal numbers of bytes, a line
 //! belonging to the piece in which it begins. A dataset whose numbers lie in the file as in memory is read
-//! like a file; any other goes through the HDF5 library, by each rank for itself. A file that changes while it is read is an error: what
-//! was there at the start is what the run says it sorted.
+//! like a file; any other goes through the HDF5 library, by each rank for itself. A file that changes while
+//! it is read is an error: what was there at the start is what the run says it sorted.
 
 use std::fs::{File, Metadata};
 use std::ops::Range;

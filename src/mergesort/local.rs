@@ -33,13 +33,6 @@ impl Source {
         }
     }
 
-    /// Part `part` of `parts` about equal ones: the bytes of whole items, or of text that lines begin in.
-    pub fn part(&self, form: &dyn Form, parts: u64, part: u64) -> Range<u64> {
-        let item = form.item_bytes().map_or(1, to_u64);
-        let items = block(self.bytes() / item, parts, part);
-        items.start * item..items.end * item
-    }
-
     /// A rank's part cut for its threads. Ranks' parts are cut first, so that sorted items lie where they
     /// stay, whatever the number of threads.
     pub fn parts(

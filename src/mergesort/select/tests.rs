@@ -1,3 +1,5 @@
+//! Cuts against a plain sort of everything, and how many rounds they take.
+
 use proptest::prelude::*;
 
 use super::*;
