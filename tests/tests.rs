@@ -14,6 +14,7 @@ mod faults;
 mod generate;
 mod memory;
 mod mergesort_external;
+mod mergesort_files;
 mod oracles;
 mod readers;
 mod record;
