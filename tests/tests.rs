@@ -16,6 +16,7 @@ mod memory;
 mod mergesort;
 mod mergesort_edges;
 mod mergesort_external;
+mod mergesort_files;
 mod oracles;
 mod readers;
 mod record;

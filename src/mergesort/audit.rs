@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
+use super::buffer::Buffer;
 use super::form::{Checked, Digest, Form};
 use super::input::{Files, Seen};
-use super::local::Source;
 use crate::error::Result;
 use crate::measure::record::FileSum;
 use crate::num::{to_u64, to_usize};
@@ -49,8 +49,8 @@ struct Piece {
 /// # Errors
 /// When they cannot be read, or there is no memory for a piece.
 pub fn audit(threads: &Threads, form: &dyn Form, seen: Vec<Seen>) -> Result<Audit> {
-    let source = Source::Files(Files::open(seen)?);
-    let bytes = source.bytes();
+    let files = Files::open(seen)?;
+    let bytes = files.bytes();
     let item = form.item_bytes().map_or(1, to_u64);
     let step = item * (PIECE_BYTES / item).max(1);
     let batch = step * PIECES * to_u64(threads.count());
@@ -59,22 +59,28 @@ pub fn audit(threads: &Threads, form: &dyn Form, seen: Vec<Seen>) -> Result<Audi
         let end = bytes.min(start + batch);
         let pieces: Vec<Range<u64>> =
             (start..end).step_by(to_usize(step)).map(|from| from..end.min(from + step)).collect();
-        for piece in threads.map(&pieces, |piece| look(form, &source, piece.clone())) {
+        for piece in threads.map(&pieces, |piece| look(form, &files, piece.clone())) {
             let piece = piece?;
             all.add(form, &piece, last.as_deref());
             sums.extend(piece.sums);
             last = piece.edges.map(|(_, last)| last).or(last);
         }
     }
-    source.unchanged()?;
-    if let Source::Files(files) = &source {
-        all.files = files.sums_of(sums)?;
-    }
+    files.unchanged()?;
+    all.files = files.sums_of(sums)?;
     Ok(all)
 }
 
-fn look(form: &dyn Form, source: &Source, piece: Range<u64>) -> Result<Piece> {
-    let (mut bytes, sums) = source.read(form, piece, u64::MAX)?;
+/// The items of a piece, in file form.
+fn read(form: &dyn Form, files: &Files, piece: Range<u64>) -> Result<(Buffer, Vec<Extent>)> {
+    match form.terminator() {
+        None => files.read(piece),
+        Some(terminator) => files.read_lines(piece, terminator, u64::MAX),
+    }
+}
+
+fn look(form: &dyn Form, files: &Files, piece: Range<u64>) -> Result<Piece> {
+    let (mut bytes, sums) = read(form, files, piece)?;
     let items = form.digest(&bytes);
     form.encode(&mut bytes);
     let (checked, index) = (form.check(&bytes), form.index(&bytes));

@@ -287,13 +287,21 @@ impl Spec {
         Some(keys.map_err(|(key, problem)| Error::usage(format!("{key}: {problem}"))))
     }
 
+    /// What knows the items, of parameters that come from a record.
+    ///
+    /// # Errors
+    /// When they are none that a run could have had.
+    pub fn checked_form(&self) -> Result<Box<dyn Form>> {
+        let flags = Flags { reverse: self.reverse, unique: self.unique, ..self.lines.clone() };
+        form_of(self.kind, &flags)
+    }
+
     /// What knows the items.
     ///
     /// # Panics
     /// Never: the parameters have been checked.
     pub fn form(&self) -> Box<dyn Form> {
-        let flags = Flags { reverse: self.reverse, unique: self.unique, ..self.lines.clone() };
-        form_of(self.kind, &flags).expect("checked from the deck")
+        self.checked_form().expect("checked from the deck")
     }
 }
 

@@ -39,7 +39,7 @@ pub fn verify(threads: &Threads, file: &Path, recorded: &Recorded) -> Result<Ver
         // One of several files: what it should hold is not recorded, but its bytes are.
         return Ok(Verified { sum: recorded.compare(file)?, lines: Vec::new() });
     }
-    let form = spec.form();
+    let form = spec.checked_form()?;
     let parts = if spec.parts { &recorded.outputs[1..] } else { &[] };
     let seen = output(&spec, file, parts)?;
     let found = audit(threads, &*form, seen)?;
