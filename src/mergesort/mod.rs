@@ -7,6 +7,7 @@
 //! order, in the passes that are made anyway.
 
 pub mod buffer;
+mod central;
 pub mod digest;
 mod external;
 pub mod form;
@@ -24,6 +25,7 @@ pub mod select;
 pub mod spec;
 mod splitters;
 pub mod vector;
+mod wire;
 
 use serde_json::json;
 
