@@ -1,6 +1,6 @@
 //! One error is everybody's: agreement of all ranks before the next collective.
 
-use super::{Comm, Op, host_name, index};
+use super::{Comm, Op, host_name};
 use crate::error::Result;
 
 impl Comm {
@@ -60,21 +60,5 @@ impl Comm {
         let bytes = value.map(|value| serde_json::to_vec(value).expect("plain data serialises"));
         let bytes = self.broadcast_bytes(root, bytes.unwrap_or_default());
         serde_json::from_slice(&bytes).expect("the same type on every rank")
-    }
-
-    /// Collective. A byte string of every rank, in rank order, on every rank. For small things.
-    pub fn all_gather_bytes(&self, mine: &[u8]) -> Vec<Vec<u8>> {
-        let size = index(self.size());
-        let counts = vec![crate::num::to_u64(mine.len()); size];
-        let copies = mine.repeat(size);
-        self.exchange(&copies, &counts).into_parts()
-    }
-
-    /// Collective. A byte string of every rank, in rank order, on root; empty elsewhere.
-    pub fn gather_bytes(&self, mine: &[u8]) -> Vec<Vec<u8>> {
-        let mut counts = vec![0; index(self.size())];
-        counts[index(super::ROOT)] = crate::num::to_u64(mine.len());
-        let received = self.exchange(mine, &counts);
-        if self.is_root() { received.into_parts() } else { Vec::new() }
     }
 }

@@ -14,6 +14,7 @@ mod collectives;
 mod counter;
 mod exchange;
 pub mod launcher;
+mod rooted;
 mod tune;
 mod window;
 

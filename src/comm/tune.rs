@@ -25,7 +25,15 @@ fn settings(
     let crowded = here.is_some_and(|ranks| ranks > cores);
     // The layer for networks that match messages themselves takes 0.2 s to find that it has none,
     // more than all the rest of MPI_Init; ranks of one machine need no network.
-    [(crowded, "OMPI_MCA_mpi_yield_when_idle", "1"), (alone, "OMPI_MCA_pml", "^cm")]
+    let settings = [
+        (crowded, "OMPI_MCA_mpi_yield_when_idle", "1"),
+        // An exchange of all with all goes pair by pair, each pair a handshake for which both must have
+        // had their turn; ranks that share cores get through it faster with all pairs at once.
+        (crowded, "OMPI_MCA_coll_tuned_use_dynamic_rules", "1"),
+        (crowded, "OMPI_MCA_coll_tuned_alltoallv_algorithm", "1"),
+        (alone, "OMPI_MCA_pml", "^cm"),
+    ];
+    settings
         .into_iter()
         .filter(move |(wanted, name, _)| *wanted && variable(name).is_none())
         .map(|(_, name, value)| (name, value))
@@ -52,14 +60,16 @@ mod tests {
         const HERE: &str = "OMPI_COMM_WORLD_LOCAL_SIZE";
         const ALL: &str = "OMPI_COMM_WORLD_SIZE";
         let (yields, plain) = (("OMPI_MCA_mpi_yield_when_idle", "1"), ("OMPI_MCA_pml", "^cm"));
+        let rules = ("OMPI_MCA_coll_tuned_use_dynamic_rules", "1");
+        let linear = ("OMPI_MCA_coll_tuned_alltoallv_algorithm", "1");
         assert_eq!(told(&[], 2), []);
         assert_eq!(told(&[("PMI_SIZE", "4")], 2), []);
         assert_eq!(told(&[(HERE, "2"), (ALL, "2")], 2), [plain]);
-        assert_eq!(told(&[(HERE, "3"), (ALL, "3")], 2), [yields, plain]);
+        assert_eq!(told(&[(HERE, "3"), (ALL, "3")], 2), [yields, rules, linear, plain]);
         // Several machines: the network may be what is missing here.
         assert_eq!(told(&[(HERE, "2"), (ALL, "4")], 2), []);
-        assert_eq!(told(&[(HERE, "3"), (ALL, "6")], 2), [yields]);
+        assert_eq!(told(&[(HERE, "3"), (ALL, "6")], 2), [yields, rules, linear]);
         let decided = [(HERE, "3"), (ALL, "3"), ("OMPI_MCA_pml", "ucx"), (yields.0, "0")];
-        assert_eq!(told(&decided, 2), []);
+        assert_eq!(told(&decided, 2), [rules, linear]);
     }
 }

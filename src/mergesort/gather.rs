@@ -69,6 +69,10 @@ impl Keys for InMemory<'_> {
         self.form.key_bytes()
     }
 
+    fn in_memory(&self) -> bool {
+        true
+    }
+
     fn key(&self, sequence: usize, index: u64, out: &mut Vec<u8>) -> Result<()> {
         self.sequences[sequence].key(self.form, index, out);
         Ok(())
@@ -81,20 +85,21 @@ impl Keys for InMemory<'_> {
 /// When there is no memory for what comes.
 pub fn gather(comm: &Comm, form: &dyn Form, sequences: Vec<Sequence>) -> Result<(Gathered, Costs)> {
     let clock = Stopwatch::start();
-    let edges = Edges::of_all(comm, form, &sequences);
-    let lengths: Vec<Vec<u64>> = edges.iter().map(|edges| edges.lengths.clone()).collect();
+    let (lengths, in_place) = look(comm, form, &sequences)?;
     let total = lengths.iter().flatten().sum();
     let targets: Vec<u64> =
         (1..comm.size()).map(|rank| block(total, comm.size(), rank).start).collect();
     let mut costs = Costs::default();
-    let mut cuts = if follow_each_other(&edges) {
-        in_order(&lengths, comm.rank(), &targets)
+    let (mut cuts, coming) = if in_place {
+        let mine = block(total, comm.size(), comm.rank());
+        let coming = (0..comm.size()).map(|rank| between(&lengths, rank, &mine)).collect();
+        (in_order(&lengths, comm.rank(), &targets), coming)
     } else {
         let keys = InMemory { form, sequences: &sequences };
         let mut search = Cuts::new(comm, &keys, &lengths);
         let cuts = search.find(&targets)?;
         costs.rounds = search.rounds;
-        cuts
+        (cuts, search.coming)
     };
     cuts.insert(0, vec![0; sequences.len()]);
     cuts.push(sequences.iter().map(Sequence::len).collect());
@@ -102,7 +107,8 @@ pub fn gather(comm: &Comm, form: &dyn Form, sequences: Vec<Sequence>) -> Result<
 
     let clock = Stopwatch::start();
     let most = lengths.iter().map(Vec::len).max().unwrap_or(0);
-    let gathered = exchange(comm, form, sequences, &cuts, most, &mut costs)?;
+    let pieces = Pieces { cuts, coming, most };
+    let gathered = exchange(comm, form, sequences, &pieces, &mut costs)?;
     costs.exchange_s = clock.seconds();
     Ok((gathered, costs))
 }
@@ -131,18 +137,6 @@ impl Edges {
             ordered: filled.windows(2).all(|pair| last(pair[0]) <= first(pair[1])),
             keys: filled.first().zip(filled.last()).map(|(a, b)| (first(a), last(b))),
         }
-    }
-
-    /// Collective. Those of all ranks.
-    fn of_all(comm: &Comm, form: &dyn Form, sequences: &[Sequence]) -> Vec<Self> {
-        let mine = Self::of(form, sequences);
-        if comm.size() == 1 {
-            return vec![mine];
-        }
-        comm.all_gather_bytes(&mine.to_bytes())
-            .iter()
-            .map(|bytes| Self::from_bytes(bytes))
-            .collect()
     }
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -175,6 +169,16 @@ impl Edges {
     }
 }
 
+/// Collective. The lengths of the sequences of all ranks, and whether they are the sorted whole as they lie.
+fn look(comm: &Comm, form: &dyn Form, sequences: &[Sequence]) -> Result<(Vec<Vec<u64>>, bool)> {
+    let edges = comm.gather_bytes(&Edges::of(form, sequences).to_bytes());
+    comm.decide(|| {
+        let edges: Vec<Edges> = edges.iter().map(|bytes| Edges::from_bytes(bytes)).collect();
+        let in_place = follow_each_other(&edges);
+        Ok((edges.into_iter().map(|edges| edges.lengths).collect(), in_place))
+    })
+}
+
 /// Whether all sequences, one behind the other, are the sorted whole.
 fn follow_each_other(edges: &[Edges]) -> bool {
     let keys: Vec<_> = edges.iter().filter_map(|edges| edges.keys.as_ref()).collect();
@@ -196,39 +200,70 @@ fn in_order(lengths: &[Vec<u64>], rank: u64, targets: &[u64]) -> Vec<Vec<u64>> {
     targets.iter().map(cut).collect()
 }
 
+/// How many items of a rank's sequences that follow each other lie in a range of all items.
+fn between(lengths: &[Vec<u64>], rank: u64, items: &Range<u64>) -> Vec<u64> {
+    let cuts = in_order(lengths, rank, &[items.start, items.end]);
+    cuts[0].iter().zip(&cuts[1]).map(|(start, end)| end - start).collect()
+}
+
+/// What goes where.
+struct Pieces {
+    /// For each rank, where its part begins in each sequence of this rank, and the end of all.
+    cuts: Vec<Vec<u64>>,
+    /// How many items of each sequence of each rank come to this one; empty where that is not known.
+    coming: Vec<Vec<u64>>,
+    /// Most sequences of a rank.
+    most: usize,
+}
+
+impl Pieces {
+    /// Items of a sequence for a rank.
+    fn items(&self, sequence: usize, rank: usize) -> Range<usize> {
+        to_usize(self.cuts[rank][sequence])..to_usize(self.cuts[rank + 1][sequence])
+    }
+
+    /// Collective. How many bytes of each rank's sequence of this number will come, of those leaving.
+    fn expected(&self, comm: &Comm, form: &dyn Form, number: usize, leaving: &[u64]) -> Vec<u64> {
+        let Some(item) = form.item_bytes().filter(|_| !self.coming.is_empty()) else {
+            return comm.exchange_counts(leaving);
+        };
+        let bytes = |(rank, items): (u64, &Vec<u64>)| match items.get(number) {
+            Some(items) if rank != comm.rank() => items * to_u64(item),
+            _ => 0,
+        };
+        (0..).zip(&self.coming).map(bytes).collect()
+    }
+}
+
 /// Collective. Sends what lies between the cuts to the ranks there.
 fn exchange(
     comm: &Comm,
     form: &dyn Form,
     sequences: Vec<Sequence>,
-    cuts: &[Vec<u64>],
-    most: usize,
+    pieces: &Pieces,
     costs: &mut Costs,
 ) -> Result<Gathered> {
     let (rank, ranks) = (to_usize(comm.rank()), to_usize(comm.size()));
     let mut gathered = Gathered { own: Vec::new(), came: Vec::new(), rank, ranks };
-    let items = |sequence: usize, rank: usize| {
-        to_usize(cuts[rank][sequence])..to_usize(cuts[rank + 1][sequence])
-    };
     if ranks > 1 {
         let nothing = Sequence::new(form, Buffer::default());
-        for number in 0..most {
+        for number in 0..pieces.most {
             let sequence = sequences.get(number).unwrap_or(&nothing);
             let bytes = |to: usize| match sequences.get(number) {
-                Some(sequence) if to != rank => sequence.index.bytes(items(number, to)),
+                Some(sequence) if to != rank => sequence.index.bytes(pieces.items(number, to)),
                 _ => 0..0,
             };
             let ranges: Vec<Range<usize>> = (0..ranks).map(bytes).collect();
             let counts: Vec<u64> = ranges.iter().map(|range| to_u64(range.len())).collect();
             costs.bytes_moved += counts.iter().sum::<u64>();
-            let expected = comm.exchange_counts(&counts);
+            let expected = pieces.expected(comm, form, number, &counts);
             let mut came = comm.agree(Buffer::zeroed(expected.iter().sum()))?;
             comm.exchange_into(&sequence.items, &ranges, &mut came, &behind(&expected));
-            gathered.came.push(pieces(form, came, &expected));
+            gathered.came.push(parts(form, came, &expected));
         }
     }
     let own = sequences.into_iter().enumerate();
-    gathered.own = own.map(|(number, sequence)| (sequence, items(number, rank))).collect();
+    gathered.own = own.map(|(number, sequence)| (sequence, pieces.items(number, rank))).collect();
     Ok(gathered)
 }
 
@@ -239,7 +274,7 @@ pub fn behind(lengths: &[u64]) -> Vec<Range<usize>> {
 }
 
 /// What came, cut into what each rank sent.
-fn pieces(form: &dyn Form, came: Buffer, bytes: &[u64]) -> (Sequence, Vec<Range<usize>>) {
+fn parts(form: &dyn Form, came: Buffer, bytes: &[u64]) -> (Sequence, Vec<Range<usize>>) {
     let sequence = Sequence::new(form, came);
     let mut at = 0;
     let piece = |&bytes: &u64| {

@@ -8,6 +8,7 @@
 
 mod audit;
 pub mod buffer;
+mod central;
 pub mod dataset;
 mod destination;
 pub mod digest;
@@ -29,6 +30,7 @@ mod splitters;
 mod totals;
 pub mod vector;
 pub mod verify;
+mod wire;
 
 use serde_json::json;
 

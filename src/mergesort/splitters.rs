@@ -1,10 +1,12 @@
 //! Exact splitters over all ranks: the search of `select`, with its keys coming from everywhere.
 //!
-//! Each cut has a rank that searches it. A round is two exchanges: the searchers tell every rank where
+//! Where there are few enough cuts and sequences one rank searches them all ([`central`]). Else each cut has
+//! a rank that searches it. A round is two exchanges: the searchers tell every rank where
 //! to look, the ranks answer with keys. All searches go on at once, and end after the same few rounds.
 
 use std::ops::Range;
 
+use super::central;
 use super::select::{Search, samples};
 use crate::comm::Comm;
 use crate::error::Result;
@@ -14,6 +16,10 @@ use crate::num::{to_u64, to_usize};
 pub trait Keys {
     /// Bytes of a key, when all have the same.
     fn key_bytes(&self) -> Option<usize>;
+    /// Whether keys can be had at once and without fail: then many are looked at where that saves messages.
+    fn in_memory(&self) -> bool {
+        false
+    }
     /// Appends the key of an item, which compares as bytes.
     ///
     /// # Errors
@@ -49,14 +55,21 @@ pub struct Cuts<'a> {
     keys: &'a dyn Keys,
     /// Lengths of the sequences of all ranks.
     lengths: &'a [Vec<u64>],
-    /// Rounds taken, and bytes of keys and brackets that this rank sent.
+    /// Rounds taken.
     pub rounds: u64,
+    /// For each rank and each of its sequences, how many items come to this rank, when one rank has
+    /// searched everything and the targets are where the ranks' parts end.
+    pub coming: Vec<Vec<u64>>,
 }
+
+/// Cuts times sequences that one rank searches in no more time than messages between all pairs of ranks
+/// would take: those of 362 ranks.
+const CENTRAL: usize = 1 << 17;
 
 impl<'a> Cuts<'a> {
     /// Over the sequences of all ranks, whose `lengths` every rank knows.
     pub fn new(comm: &'a Comm, keys: &'a dyn Keys, lengths: &'a [Vec<u64>]) -> Self {
-        Self { comm, keys, lengths, rounds: 0 }
+        Self { comm, keys, lengths, rounds: 0, coming: Vec::new() }
     }
 
     /// Collective. For each target, how many items of each of this rank's sequences lie before the cut
@@ -65,6 +78,23 @@ impl<'a> Cuts<'a> {
     /// # Errors
     /// When a key cannot be read on any rank.
     pub fn find(&mut self, targets: &[u64]) -> Result<Vec<Vec<u64>>> {
+        if self.is_central(targets.len()) {
+            let found = central::find(self.comm, self.keys, self.lengths, targets);
+            (self.rounds, self.coming) = (found.rounds, found.coming);
+            return Ok(found.cuts);
+        }
+        self.find_everywhere(targets)
+    }
+
+    /// Whether one rank searches all cuts. `DCOMP_SPLITTERS` decides it in tests: `central` or `everywhere`.
+    fn is_central(&self, targets: usize) -> bool {
+        let forced = std::env::var("DCOMP_SPLITTERS").ok();
+        let sequences: usize = self.lengths.iter().map(Vec::len).sum();
+        let small = forced.map_or(targets * sequences <= CENTRAL, |way| way == "central");
+        small && self.keys.in_memory()
+    }
+
+    fn find_everywhere(&mut self, targets: &[u64]) -> Result<Vec<Vec<u64>>> {
         let (comm, size, me) = (self.comm, to_usize(self.comm.size()), to_usize(self.comm.rank()));
         let whole = |rank: usize| self.lengths[rank].iter().map(|&length| 0..length);
         let all: Vec<Range<u64>> = (0..size).flat_map(whole).collect();

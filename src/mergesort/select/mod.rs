@@ -9,6 +9,9 @@
 //! on sizes alone: never on luck, never on how the keys are spread. The price: each round moves up to
 //! [`Search::budget`] keys a cut.
 
+pub mod aim;
+#[cfg(test)]
+mod aim_tests;
 mod multiway;
 #[cfg(test)]
 mod tests;

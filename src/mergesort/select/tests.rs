@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// The cut by sorting everything.
-fn plain(lists: &[Vec<u64>], target: usize) -> Vec<u64> {
+pub(super) fn plain(lists: &[Vec<u64>], target: usize) -> Vec<u64> {
     let mut all: Vec<(u64, usize, usize)> = Vec::new();
     for (list, keys) in lists.iter().enumerate() {
         all.extend(keys.iter().enumerate().map(|(index, &key)| (key, list, index)));
