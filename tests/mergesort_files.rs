@@ -15,7 +15,7 @@ const SEED: u64 = 20_261_121;
 
 /// Any bits, many of them equal.
 fn keys(count: u64) -> Vec<u8> {
-    println!("seed {SEED}");
+    eprintln!("seed {SEED}");
     (0..count).flat_map(|at| mix64(SEED + at % (count / 2 + 1)).to_le_bytes()).collect()
 }
 
@@ -79,8 +79,8 @@ fn h5import(dir: &Dir, file: &str, path: &str, class: &str, bits: u32, more: &st
 #[test]
 fn parts_joined_are_the_one_file() {
     let dir = Dir::new("ms-parts");
-    let text: String = (0..300).map(|at| format!("{}\n", mix64(at) % 1000)).collect();
-    put(&dir, "text", text.trim_end().as_bytes());
+    let numbers: Vec<String> = (0..300).map(|at| (mix64(at) % 1000).to_string()).collect();
+    dir.write("text", &numbers.join("\n"));
     put(&dir, "few", &keys(2));
     put(&dir, "none", b"");
     put(&dir, "many", &keys(10_007));
