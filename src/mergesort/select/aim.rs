@@ -16,13 +16,13 @@ use crate::num::{to_f64, to_u64, to_usize};
 const DEVIATIONS: f64 = 2.0;
 
 /// Samples between two probes, for each sequence on the average, ...
-const SAMPLES: u64 = 3;
+const SAMPLES: u64 = 4;
 
-/// ... the same behind a miss, ...
+/// ... as many behind a miss, ...
 const CAREFUL: u64 = 15;
 
 /// ... and for all sequences together, at the least.
-const SAMPLES_IN_ALL: u64 = 512;
+const SAMPLES_IN_ALL: u64 = 256;
 
 /// An item whose key is known.
 #[derive(Clone, Copy, Debug)]
@@ -95,12 +95,16 @@ impl Ranks {
         let count = self.least.len();
         let (low, high) = if surely {
             let low = self.least.iter().zip(&self.slack).map(|(least, slack)| least + slack);
-            (low.take_while(|&most| most <= target).count(), self.least.partition_point(|&l| l < target))
+            (
+                low.take_while(|&most| most <= target).count(),
+                self.least.partition_point(|&l| l < target),
+            )
         } else {
             let rank = |at: usize| to_f64(self.least[at]) + to_f64(self.slack[at]) / 2.0;
             let target = to_f64(target);
             let nearest = self.below(target, rank).min(count.saturating_sub(1));
-            let margin = self.deviation.get(nearest).map_or(0.0, |deviation| DEVIATIONS * deviation);
+            let margin =
+                self.deviation.get(nearest).map_or(0.0, |deviation| DEVIATIONS * deviation);
             (self.below(target - margin, rank), self.below(target + margin, rank))
         };
         [low.checked_sub(1), (high < count).then_some(high)]
@@ -175,11 +179,13 @@ impl Aim {
     pub fn narrow(&mut self, levels: &[Levels]) -> Told {
         let both = || self.brackets.iter().zip(levels);
         let level = |number: usize| -> Vec<u64> {
-            both().map(|(bracket, levels)| match number {
-                0 => bracket.start,
-                5 => bracket.end,
-                number => levels[number - 1],
-            }).collect()
+            both()
+                .map(|(bracket, levels)| match number {
+                    0 => bracket.start,
+                    5 => bracket.end,
+                    number => levels[number - 1],
+                })
+                .collect()
         };
         let mut before = level(0);
         for number in 0..=5 {
@@ -197,7 +203,8 @@ impl Aim {
                     _ => return Told::Found(fill(before, &cut, self.target)),
                 };
                 self.careful = segment != Segment::Between;
-                self.brackets = both().map(|(bracket, levels)| segment.of(bracket, levels)).collect();
+                self.brackets =
+                    both().map(|(bracket, levels)| segment.of(bracket, levels)).collect();
                 return Told::Within(segment);
             }
             before = cut;
@@ -229,7 +236,11 @@ fn fill(before: Vec<u64>, cut: &[u64], target: u64) -> Vec<u64> {
     places.collect()
 }
 
-/// Every how many items there is a sample, in the middle of as many.
-pub fn spread(between: Range<u64>, gap: u64) -> impl Iterator<Item = u64> {
-    (between.start + gap / 2..between.end).step_by(to_usize(gap))
+/// Where a sequence is sampled: every `gap` items, beginning elsewhere in each sequence. Where sequences are
+/// alike, samples at the same places would all have about the same keys.
+pub fn spread(between: Range<u64>, gap: u64, sequence: usize) -> impl Iterator<Item = u64> {
+    // Multiples of the golden section lie evenly in the unit interval, however many there are.
+    let part = to_u64(sequence).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let offset = if gap >> 32 == 0 { gap * part >> 32 } else { 0 };
+    (between.start + offset..between.end).step_by(to_usize(gap))
 }

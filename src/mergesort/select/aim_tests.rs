@@ -1,7 +1,6 @@
 //! Whole searches without ranks: any keys, any lengths, against a plain sort, with rounds counted.
 
 use super::aim::{Aim, Known, Levels, Ranks, Segment, Told, spread};
-use super::samples;
 use super::tests::plain;
 use crate::num::{mix64, to_u64, to_usize};
 
@@ -15,11 +14,13 @@ struct Searched {
 fn search(lists: &[Vec<u64>], target: u64, first_step: u64) -> Searched {
     let brackets: Vec<_> = lists.iter().map(|list| 0..to_u64(list.len())).collect();
     let known_at = |sequence: usize, places: &mut dyn Iterator<Item = u64>| -> Vec<Known<u64>> {
-        places.map(|place| Known { key: lists[sequence][to_usize(place)], sequence, place }).collect()
+        places
+            .map(|place| Known { key: lists[sequence][to_usize(place)], sequence, place })
+            .collect()
     };
     let every = |sequence: usize| {
         let whole = &brackets[sequence];
-        known_at(sequence, &mut samples(whole, first_step).places())
+        known_at(sequence, &mut spread(whole.clone(), first_step, sequence))
     };
     let mut known: Vec<_> = (0..lists.len()).flat_map(every).collect();
     let mut aim = Aim::new(target, brackets.clone());
@@ -40,7 +41,8 @@ fn search(lists: &[Vec<u64>], target: u64, first_step: u64) -> Searched {
                     None => other,
                     Some(at) => to_u64(list.partition_point(|key| {
                         *key < known[at].key || (equal && *key == known[at].key)
-                    })).clamp(bracket.start, bracket.end),
+                    }))
+                    .clamp(bracket.start, bracket.end),
                 };
                 let [low, high] = probes;
                 [
@@ -56,7 +58,7 @@ fn search(lists: &[Vec<u64>], target: u64, first_step: u64) -> Searched {
         let came: Vec<_> = (0..lists.len())
             .flat_map(|sequence| {
                 let between = levels[sequence][1]..levels[sequence][2].max(levels[sequence][1]);
-                known_at(sequence, &mut spread(between, gap))
+                known_at(sequence, &mut spread(between, gap, sequence))
             })
             .collect();
         searched.keys += came.len();
@@ -106,7 +108,11 @@ fn any_cut_is_that_of_a_plain_sort_after_few_rounds() {
             let total: u64 = lists.iter().map(|list| to_u64(list.len())).sum();
             for target in [0, 1, total / 3, total / 2, total - 1, total] {
                 let found = search(&lists, target, 256);
-                assert_eq!(found.cut, plain(&lists, to_usize(target)), "{count} lists, kind {kind}");
+                assert_eq!(
+                    found.cut,
+                    plain(&lists, to_usize(target)),
+                    "{count} lists, kind {kind}"
+                );
                 assert!(found.rounds <= 8, "{} rounds: {count} lists, kind {kind}", found.rounds);
             }
         }
