@@ -62,6 +62,7 @@ fn as_rank() {
     broadcasts(&comm);
     reductions(&comm);
     exchanges(&comm);
+    rooted(&comm);
     agreements(&comm);
     counters(&comm);
 }
@@ -135,9 +136,21 @@ fn exchanges(comm: &Comm) {
     let from = |from: u64| range(from, rank).map(move |at| item(from, at));
     assert_eq!(came, (0..size).flat_map(from).collect::<Vec<_>>());
     assert_eq!(counts, (0..size).map(|rank| from(rank).count()).collect::<Vec<_>>());
-    let gathered = comm.gather_bytes(&message(rank, 1));
-    if comm.is_root() {
-        assert_eq!(gathered, (0..size).map(|rank| message(rank, 1)).collect::<Vec<_>>());
+}
+
+/// Between root and all others, byte strings of none to many pieces.
+fn rooted(comm: &Comm) {
+    let (rank, size) = (comm.rank(), comm.size());
+    for times in [0, 1, 30] {
+        let string = |rank: u64| message(rank, 1).repeat(times);
+        let all: Vec<Vec<u8>> = (0..size).map(string).collect();
+        let gathered = comm.gather_bytes(&string(rank));
+        assert_eq!(gathered, if comm.is_root() { all.clone() } else { Vec::new() });
+        assert_eq!(comm.all_gather_bytes(&string(rank)), all);
+        let parts = if comm.is_root() { all.clone() } else { Vec::new() };
+        assert_eq!(comm.scatter_bytes(parts), string(rank));
+        let whole = if comm.is_root() { all.concat() } else { vec![1] };
+        assert_eq!(comm.hand_out_bytes(&whole), all.concat());
     }
 }
 

@@ -46,6 +46,19 @@ impl Comm {
         parts.swap_remove(0)
     }
 
+    /// Collective. Root's byte string on every rank; the others pass nothing. Unlike a broadcast it
+    /// takes no rank to pass it on, which with more ranks than cores waits for that rank's turn.
+    pub fn hand_out_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        match &self.mpi {
+            Some(mpi) if !self.is_root() => self.receive_bytes(mpi, ROOT),
+            Some(mpi) => {
+                (1..self.size()).for_each(|rank| self.send_bytes(mpi, rank, bytes));
+                bytes.to_vec()
+            }
+            None => bytes.to_vec(),
+        }
+    }
+
     /// Collective. A byte string of every rank, in rank order, on every rank. For small things.
     pub fn all_gather_bytes(&self, mine: &[u8]) -> Vec<Vec<u8>> {
         let parts = self.gather_bytes(mine);

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::select::aim::{Aim, Known, Levels, Ranks, Segment, Told, spread};
 use super::splitters::Keys;
 use super::wire::{self, Reader};
-use crate::comm::{Comm, ROOT};
+use crate::comm::Comm;
 use crate::num::{to_u64, to_usize};
 
 /// Samples of the first round, for each sequence on the average, ...
@@ -36,7 +36,9 @@ pub struct Found {
 /// # Panics
 /// When a key cannot be read.
 pub fn find(comm: &Comm, keys: &dyn Keys, lengths: &[Vec<u64>], targets: &[u64]) -> Found {
-    let mine = Mine { keys, lengths: &lengths[to_usize(comm.rank())] };
+    let me = to_usize(comm.rank());
+    let first = lengths[..me].iter().map(Vec::len).sum();
+    let mine = Mine { keys, lengths: &lengths[me], first };
     let total: u64 = lengths.iter().flatten().sum();
     let sequences = to_u64(lengths.iter().map(Vec::len).sum());
     let gap = total.div_ceil(FIRST_IN_ALL.max(FIRST * sequences)).max(1);
@@ -46,7 +48,7 @@ pub fn find(comm: &Comm, keys: &dyn Keys, lengths: &[Vec<u64>], targets: &[u64])
     let mut orders = root.as_mut().map_or_else(Vec::new, |root| root.begin(&came, gap));
     let mut rounds = 1;
     loop {
-        let told = comm.broadcast_bytes(ROOT, orders);
+        let told = comm.hand_out_bytes(&orders);
         let answers = mine.answer(&told, &mut watched);
         if watched.is_empty() {
             break;
@@ -95,6 +97,8 @@ const HIGH: u8 = 16;
 struct Mine<'a> {
     keys: &'a dyn Keys,
     lengths: &'a [u64],
+    /// The number of the first of them among those of all ranks.
+    first: usize,
 }
 
 impl Mine<'_> {
@@ -120,7 +124,7 @@ impl Mine<'_> {
     fn samples(&self, gap: u64) -> Vec<u8> {
         let mut out = Vec::new();
         for (sequence, &length) in self.lengths.iter().enumerate() {
-            self.put_keys(sequence, spread(0..length, gap), &mut out);
+            self.put_keys(sequence, spread(0..length, gap, self.first + sequence), &mut out);
         }
         out
     }
@@ -128,7 +132,6 @@ impl Mine<'_> {
     /// Does what root orders for each search, and drops those that are over.
     fn answer(&self, orders: &[u8], watched: &mut Vec<Watched>) -> Vec<u8> {
         let (mut orders, mut out) = (Reader(orders), Vec::new());
-        let width = self.keys.key_bytes();
         watched.retain_mut(|watched| {
             let first = orders.bytes(1)[0];
             let segment = match first & 7 {
@@ -144,8 +147,8 @@ impl Mine<'_> {
                 }
             }
             let gap = orders.number();
-            let low = (first & LOW > 0).then(|| orders.key(width));
-            let high = (first & HIGH > 0).then(|| orders.key(width));
+            let low = (first & LOW > 0).then(|| orders.key(None));
+            let high = (first & HIGH > 0).then(|| orders.key(None));
             let brackets = watched.brackets.iter().enumerate();
             watched.levels =
                 brackets.map(|(at, bracket)| self.levels(at, bracket, low, high)).collect();
@@ -154,7 +157,7 @@ impl Mine<'_> {
                 for number in [a - bracket.start, b - a, c - a, d - c] {
                     wire::put(number, &mut out);
                 }
-                self.put_keys(sequence, spread(b..c.max(b), gap), &mut out);
+                self.put_keys(sequence, spread(b..c.max(b), gap, self.first + sequence), &mut out);
             }
             true
         });
@@ -238,6 +241,12 @@ impl Came {
     }
 }
 
+/// The beginning of the second of two keys by which it is greater than the first.
+fn shortest<'k>(first: &[u8], second: &'k [u8]) -> &'k [u8] {
+    let same = first.iter().zip(second).take_while(|(a, b)| a == b).count();
+    &second[..=same]
+}
+
 /// A search that goes on.
 struct Search {
     cut: usize,
@@ -282,7 +291,7 @@ impl<'a> Root<'a> {
         for (bytes, lengths) in came.iter().zip(self.lengths) {
             let mut bytes = Reader(bytes);
             for &length in lengths {
-                for place in spread(0..length, gap) {
+                for place in spread(0..length, gap, sequence) {
                     let key = self.came.take(bytes.key(self.width));
                     self.first.push(Known { key, sequence, place });
                 }
@@ -313,9 +322,37 @@ impl<'a> Root<'a> {
         let flag = |probe: Option<usize>, flag| if probe.is_some() { flag } else { 0 };
         orders.push(told | flag(probes[0], LOW) | flag(probes[1], HIGH));
         wire::put(search.gap, orders);
-        for at in probes.into_iter().flatten() {
-            wire::put_key(self.came.bytes(&known[at].key), self.width, orders);
+        if let Some(at) = probes[0] {
+            wire::put_key(self.before(known, at), None, orders);
         }
+        if let Some(at) = probes[1] {
+            wire::put_key(self.behind(known, at), None, orders);
+        }
+    }
+
+    /// The shortest key that separates a known item from the one before; its own beside equal ones, which
+    /// are counted together.
+    fn before<'k>(&'k self, known: &'k [Known<Key>], at: usize) -> &'k [u8] {
+        let (last, own, next) = self.neighbours(known, at);
+        let alone = next.is_none_or(|next| own < next);
+        last.filter(|last| alone && *last < own).map_or(own, |last| shortest(last, own))
+    }
+
+    /// The shortest key that separates a known item from the next.
+    fn behind<'k>(&'k self, known: &'k [Known<Key>], at: usize) -> &'k [u8] {
+        let (last, own, next) = self.neighbours(known, at);
+        let alone = last.is_none_or(|last| last < own);
+        next.filter(|next| alone && own < *next).map_or(own, |next| shortest(own, next))
+    }
+
+    /// The keys of a known item and of those beside it.
+    fn neighbours<'k>(
+        &'k self,
+        known: &[Known<Key>],
+        at: usize,
+    ) -> (Option<&'k [u8]>, &'k [u8], Option<&'k [u8]>) {
+        let key = |at: usize| known.get(at).map(|item| self.came.bytes(&item.key));
+        (at.checked_sub(1).and_then(key), self.came.bytes(&known[at].key), key(at + 1))
     }
 
     /// Takes answers; the next orders.
@@ -366,7 +403,7 @@ impl<'a> Root<'a> {
                 let a = search.aim.brackets[sequence].start + answer.number();
                 let (b, c) = (a + answer.number(), a + answer.number());
                 levels.push([a, b, c, c + answer.number()]);
-                for place in spread(b..c.max(b), search.gap) {
+                for place in spread(b..c.max(b), search.gap, sequence) {
                     let key = self.came.take(answer.key(self.width));
                     between.push(Known { key, sequence, place });
                 }

@@ -10,6 +10,7 @@ use super::buffer::Buffer;
 use super::form::{Form, Run};
 use super::local::Sequence;
 use super::splitters::{Cuts, Keys};
+use super::wire::{self, Reader};
 use crate::comm::Comm;
 use crate::error::Result;
 use crate::measure::clock::Stopwatch;
@@ -85,7 +86,7 @@ impl Keys for InMemory<'_> {
 /// When there is no memory for what comes.
 pub fn gather(comm: &Comm, form: &dyn Form, sequences: Vec<Sequence>) -> Result<(Gathered, Costs)> {
     let clock = Stopwatch::start();
-    let (lengths, in_place) = look(comm, form, &sequences)?;
+    let (lengths, in_place) = look(comm, form, &sequences);
     let total = lengths.iter().flatten().sum();
     let targets: Vec<u64> =
         (1..comm.size()).map(|rank| block(total, comm.size(), rank).start).collect();
@@ -170,13 +171,23 @@ impl Edges {
 }
 
 /// Collective. The lengths of the sequences of all ranks, and whether they are the sorted whole as they lie.
-fn look(comm: &Comm, form: &dyn Form, sequences: &[Sequence]) -> Result<(Vec<Vec<u64>>, bool)> {
+fn look(comm: &Comm, form: &dyn Form, sequences: &[Sequence]) -> (Vec<Vec<u64>>, bool) {
     let edges = comm.gather_bytes(&Edges::of(form, sequences).to_bytes());
-    comm.decide(|| {
-        let edges: Vec<Edges> = edges.iter().map(|bytes| Edges::from_bytes(bytes)).collect();
-        let in_place = follow_each_other(&edges);
-        Ok((edges.into_iter().map(|edges| edges.lengths).collect(), in_place))
-    })
+    let edges: Vec<Edges> = edges.iter().map(|bytes| Edges::from_bytes(bytes)).collect();
+    let mut out = Vec::new();
+    wire::put(u64::from(follow_each_other(&edges)), &mut out);
+    for Edges { lengths, .. } in edges {
+        wire::put(to_u64(lengths.len()), &mut out);
+        lengths.into_iter().for_each(|length| wire::put(length, &mut out));
+    }
+    let told = comm.hand_out_bytes(&out);
+    let mut told = Reader(&told);
+    let in_place = told.number() == 1;
+    let mut lengths = || {
+        let count = told.number();
+        (0..count).map(|_| told.number()).collect()
+    };
+    ((0..comm.size()).map(|_| lengths()).collect(), in_place)
 }
 
 /// Whether all sequences, one behind the other, are the sorted whole.

@@ -16,13 +16,13 @@ use crate::num::{to_f64, to_u64, to_usize};
 const DEVIATIONS: f64 = 2.0;
 
 /// Samples between two probes, for each sequence on the average, ...
-const SAMPLES: u64 = 3;
+const SAMPLES: u64 = 4;
 
-/// ... the same behind a miss, ...
+/// ... as many behind a miss, ...
 const CAREFUL: u64 = 15;
 
 /// ... and for all sequences together, at the least.
-const SAMPLES_IN_ALL: u64 = 512;
+const SAMPLES_IN_ALL: u64 = 256;
 
 /// An item whose key is known.
 #[derive(Clone, Copy, Debug)]
@@ -236,7 +236,11 @@ fn fill(before: Vec<u64>, cut: &[u64], target: u64) -> Vec<u64> {
     places.collect()
 }
 
-/// Every how many items there is a sample, in the middle of as many.
-pub fn spread(between: Range<u64>, gap: u64) -> impl Iterator<Item = u64> {
-    (between.start + gap / 2..between.end).step_by(to_usize(gap))
+/// Where a sequence is sampled: every `gap` items, beginning elsewhere in each sequence. Where sequences are
+/// alike, samples at the same places would all have about the same keys.
+pub fn spread(between: Range<u64>, gap: u64, sequence: usize) -> impl Iterator<Item = u64> {
+    // Multiples of the golden section lie evenly in the unit interval, however many there are.
+    let part = to_u64(sequence).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    let offset = if gap >> 32 == 0 { gap * part >> 32 } else { 0 };
+    (between.start + offset..between.end).step_by(to_usize(gap))
 }

@@ -1,7 +1,6 @@
 //! Whole searches without ranks: any keys, any lengths, against a plain sort, with rounds counted.
 
 use super::aim::{Aim, Known, Levels, Ranks, Segment, Told, spread};
-use super::samples;
 use super::tests::plain;
 use crate::num::{mix64, to_u64, to_usize};
 
@@ -21,7 +20,7 @@ fn search(lists: &[Vec<u64>], target: u64, first_step: u64) -> Searched {
     };
     let every = |sequence: usize| {
         let whole = &brackets[sequence];
-        known_at(sequence, &mut samples(whole, first_step).places())
+        known_at(sequence, &mut spread(whole.clone(), first_step, sequence))
     };
     let mut known: Vec<_> = (0..lists.len()).flat_map(every).collect();
     let mut aim = Aim::new(target, brackets.clone());
@@ -59,7 +58,7 @@ fn search(lists: &[Vec<u64>], target: u64, first_step: u64) -> Searched {
         let came: Vec<_> = (0..lists.len())
             .flat_map(|sequence| {
                 let between = levels[sequence][1]..levels[sequence][2].max(levels[sequence][1]);
-                known_at(sequence, &mut spread(between, gap))
+                known_at(sequence, &mut spread(between, gap, sequence))
             })
             .collect();
         searched.keys += came.len();
