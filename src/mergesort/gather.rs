@@ -178,7 +178,9 @@ fn look(comm: &Comm, form: &dyn Form, sequences: &[Sequence]) -> (Vec<Vec<u64>>,
     wire::put(u64::from(follow_each_other(&edges)), &mut out);
     for Edges { lengths, .. } in edges {
         wire::put(to_u64(lengths.len()), &mut out);
-        lengths.into_iter().for_each(|length| wire::put(length, &mut out));
+        for length in lengths {
+            wire::put(length, &mut out);
+        }
     }
     let told = comm.hand_out_bytes(&out);
     let mut told = Reader(&told);

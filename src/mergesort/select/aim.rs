@@ -241,6 +241,6 @@ fn fill(before: Vec<u64>, cut: &[u64], target: u64) -> Vec<u64> {
 pub fn spread(between: Range<u64>, gap: u64, sequence: usize) -> impl Iterator<Item = u64> {
     // Multiples of the golden section lie evenly in the unit interval, however many there are.
     let part = to_u64(sequence).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let offset = if gap >> 32 == 0 { gap * part >> 32 } else { 0 };
+    let offset = if gap >> 32 == 0 { (gap * part) >> 32 } else { 0 };
     (between.start + offset..between.end).step_by(to_usize(gap))
 }
