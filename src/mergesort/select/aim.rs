@@ -5,7 +5,9 @@
 //! probed, a few deviations before and behind the cut, and each sequence tells exactly how many of its
 //! items lie before either: a hit narrows the brackets that much further than samples alone could, for a
 //! few bytes. The price of a miss is a round. The round behind a miss probes the guaranteed bounds, which
-//! cannot miss, so two rounds always narrow, whatever the keys are.
+//! cannot miss and lie two gaps a sequence apart: half the bracket behind a hit, and less behind a miss, as
+//! more is sampled then. So for n items a sequence there are about 3 + log2(n / 128) rounds at most,
+//! whatever the keys are; three or four are usual.
 
 use std::ops::Range;
 
