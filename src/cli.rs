@@ -87,6 +87,23 @@ pub struct How {
     pub quiet: bool,
 }
 
+/// How a run survives its end.
+#[derive(Debug, Args)]
+pub struct Saving {
+    /// Keep what is done in this directory, so that a run that is stopped or killed can go on.
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: Option<String>,
+    /// Go on from the checkpoint, if there is one; ranks and threads may be others.
+    #[arg(long)]
+    pub resume: bool,
+    /// Write a checkpoint at most this often [default: 10m].
+    #[arg(long, value_name = "TIME")]
+    pub checkpoint_every: Option<String>,
+    /// Stop with a checkpoint (exit 75) after this time, such as 90s, 30m or 12h.
+    #[arg(long, value_name = "TIME")]
+    pub max_time: Option<String>,
+}
+
 /// Parameters of a picture.
 #[derive(Debug, Args)]
 pub struct MandelbrotArgs {
@@ -127,6 +144,9 @@ pub struct MandelbrotArgs {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(i64).range(0..))]
     pub seed: Option<i64>,
+    #[command(flatten)]
+    /// How the run survives its end.
+    pub saving: Saving,
     #[command(flatten)]
     /// What all jobs share.
     pub common: Common,
@@ -189,6 +209,9 @@ pub struct CounterSortArgs {
     #[arg(long, value_name = "K", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(i64).range(0..=10_000))]
     pub top: Option<i64>,
+    #[command(flatten)]
+    /// How the run survives its end.
+    pub saving: Saving,
     #[command(flatten)]
     /// What all jobs share.
     pub common: Common,
@@ -291,6 +314,13 @@ impl Flags {
             .set("quiet", how.quiet.then_some(true))
     }
 
+    fn saving(self, saving: &Saving) -> Self {
+        self.set("checkpoint", saving.checkpoint.clone())
+            .set("resume", saving.resume.then_some(true))
+            .set("checkpoint_every", saving.checkpoint_every.clone())
+            .set("max_time", saving.max_time.clone())
+    }
+
     fn layer(self) -> Layer {
         Layer { source: Source::Flag, values: self.0 }
     }
@@ -313,6 +343,7 @@ impl MandelbrotArgs {
             .set("hdf5", self.hdf5.clone())
             .set("kernel", self.kernel.clone())
             .set("seed", self.seed)
+            .saving(&self.saving)
             .how(&self.common.how)
             .layer()
     }
@@ -340,6 +371,7 @@ impl CounterSortArgs {
             .set("counts", self.counts.clone())
             .set("stats", self.stats.then_some(true))
             .set("top", self.top)
+            .saving(&self.saving)
             .how(&self.common.how)
             .layer()
     }

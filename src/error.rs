@@ -81,6 +81,11 @@ impl Error {
         Self { kind: Kind::Verification, message: message.into() }
     }
 
+    /// Asked to stop; a checkpoint is there.
+    pub fn stopped(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Stopped, message: message.into() }
+    }
+
     /// A broken invariant of dcomp.
     pub fn internal(message: impl Into<String>) -> Self {
         Self {

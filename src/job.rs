@@ -3,9 +3,11 @@
 //! A job says what to plan, compute, exchange, verify and write; [`run`] times these, makes errors
 //! common to all ranks, and writes the record, so that none of it can differ between jobs. Work
 //! goes in rounds (bands of a picture, runs of a sort) so that memory has a bound whatever the
-//! size of the problem.
+//! size of the problem. Between rounds, and where a job takes breaks inside one, checkpoints are
+//! written when they are due, and a run that is asked to stop ends with one.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -14,6 +16,8 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::measure::Phase;
 use crate::measure::record::{self, Ending, Findings, Identity};
+use crate::stop::Wish;
+use crate::store::checkpoint::{Found, Saved};
 use crate::store::target;
 
 /// What a job is asked for.
@@ -25,6 +29,15 @@ pub struct Request<S> {
     pub force: bool,
 }
 
+/// How far a step of a round has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// To its end.
+    Done,
+    /// To a break, because one was wanted (`stop::wanted`); the same call goes on.
+    Paused,
+}
+
 /// A computation in rounds; what a job does not say is one round, or nothing to do. All methods are
 /// collective, and what they return is the same error or `Ok` on every rank.
 pub trait Job<'a>: Sized {
@@ -33,21 +46,34 @@ pub trait Job<'a>: Sized {
     /// The effective parameters; also the record's `spec`.
     type Spec: Serialize + 'a;
 
-    /// Decides who does what and creates the outputs.
+    /// Decides who does what and creates the outputs, or goes on from a checkpoint that [`save`](Self::save)
+    /// wrote on any number of ranks.
     ///
     /// # Errors
     /// When an output cannot be made or the work cannot fit.
-    fn plan(request: &'a Request<Self::Spec>, context: &'a Context) -> Result<Self>;
+    fn plan(
+        request: &'a Request<Self::Spec>,
+        context: &'a Context,
+        found: Option<&Found>,
+    ) -> Result<Self>;
     /// How many rounds there are, as far as it is known; asked before each.
     fn rounds(&self) -> u64 {
         1
     }
 
-    /// The kernel, on this rank's share of a round.
+    /// The kernel, on this rank's share of a round. [`Step::Paused`] on all ranks or on none.
     ///
     /// # Errors
     /// When any rank fails.
-    fn compute(&mut self, round: u64) -> Result<()>;
+    fn compute(&mut self, round: u64) -> Result<Step>;
+    /// Puts on the disk what is done, and says what a run needs to go on from here: after a pause, before a
+    /// round, or when the outputs are complete. Runs without checkpoints do not call it.
+    ///
+    /// # Errors
+    /// When any rank fails.
+    fn save(&mut self) -> Result<Saved> {
+        Ok(Saved::default())
+    }
     /// Moves results to the ranks that write them.
     ///
     /// # Errors
@@ -99,16 +125,18 @@ pub struct Run {
     pub identity: Identity,
 }
 
-/// Collective. Runs a job from plan to record. The findings are there when it went well.
+/// Collective. Runs a job from plan to record, from the beginning or from a checkpoint. The findings are there
+/// when it went well.
 ///
 /// # Errors
 /// The job's error, or that of writing the record.
 pub fn run<'a, J: Job<'a>>(
     request: &'a Request<J::Spec>,
     context: &'a Context,
+    found: Option<&Found>,
     run: &Run,
 ) -> Result<Findings> {
-    let done = phases::<J>(request, context);
+    let done = phases::<J>(request, context, found);
     context.progress.finish();
     let ending = match &done {
         Ok(_) => Ending { outcome: "ok".into(), exit_code: 0, message: String::new() },
@@ -134,28 +162,85 @@ pub fn run<'a, J: Job<'a>>(
     }
 }
 
-fn phases<'a, J: Job<'a>>(request: &'a Request<J::Spec>, context: &'a Context) -> Result<Findings> {
+fn phases<'a, J: Job<'a>>(
+    request: &'a Request<J::Spec>,
+    context: &'a Context,
+    found: Option<&Found>,
+) -> Result<Findings> {
     let meter = &context.meter;
-    let mut job = meter.phase(Phase::Plan, || J::plan(request, context))?;
+    let mut job = meter.phase(Phase::Plan, || J::plan(request, context, found))?;
     let mut round = 0;
-    while round < job.rounds() {
-        step(context, Phase::Compute, || job.compute(round))?;
+    loop {
+        pause(context, &mut job)?;
+        if round >= job.rounds() {
+            break;
+        }
+        while step(context, Phase::Compute, || job.compute(round))? == Step::Paused {
+            pause(context, &mut job)?;
+        }
         step(context, Phase::Exchange, || job.exchange(round))?;
         step(context, Phase::Verify, || job.verify(round))?;
         step(context, Phase::Write, || job.write(round))?;
         round += 1;
     }
     meter.phase(Phase::Write, || job.complete())?;
-    let findings = meter.phase(Phase::Verify, || job.conclude())?;
+    let concluded = meter.phase(Phase::Verify, || job.conclude());
+    if let Err(error) = &concluded
+        && error.kind == Kind::Stopped
+    {
+        save(context, &mut job)?;
+        return Err(stopped(context, &error.message));
+    }
+    let findings = concluded?;
     meter.phase(Phase::Write, || job.publish())?;
     Ok(findings)
 }
 
+/// Collective. A break between two pieces of work: writes a checkpoint when one is due, and ends the run when
+/// it is to stop.
+fn pause<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
+    let Some(saves) = &context.saves else { return Ok(()) };
+    match saves.breaks.agreed(&context.comm) {
+        Wish::GoOn => Ok(()),
+        Wish::Save => {
+            let begin = context.meter.elapsed_s();
+            if let Err(error) = save(context, job) {
+                // The work is worth more than its copy; the next one may succeed.
+                context.progress.say(&format!("no checkpoint this time: {}", error.message));
+            }
+            let took = Duration::from_secs_f64((context.meter.elapsed_s() - begin).max(0.0));
+            saves.breaks.saved(&context.comm, took);
+            Ok(())
+        }
+        Wish::Stop(why) => {
+            save(context, job)?;
+            Err(stopped(context, &why))
+        }
+    }
+}
+
+fn save<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
+    let Some(saves) = &context.saves else { return Ok(()) };
+    context.meter.phase(Phase::Write, || {
+        let saved = job.save()?;
+        saves.checkpoints.save(&context.comm, saved, || context.meter.elapsed_s())
+    })
+}
+
+fn stopped(context: &Context, why: &str) -> Error {
+    let directory = context.saves.as_ref().map(|saves| saves.checkpoints.directory());
+    Error::stopped(format!(
+        "{why}: stopped with a checkpoint in {}; the same command with --resume goes on",
+        directory.unwrap_or(Path::new("")).display()
+    ))
+}
+
 /// One phase of one round, timed, with an end that all ranks agree on.
-fn step(context: &Context, phase: Phase, work: impl FnOnce() -> Result<()>) -> Result<()> {
+fn step<R>(context: &Context, phase: Phase, work: impl FnOnce() -> Result<R>) -> Result<R> {
     context.meter.phase(phase, || {
-        work()?;
-        context.comm.agree(context.fault.after(phase))
+        let done = work()?;
+        context.comm.agree(context.fault.after(phase))?;
+        Ok(done)
     })
 }
 
@@ -163,8 +248,7 @@ fn step(context: &Context, phase: Phase, work: impl FnOnce() -> Result<()>) -> R
 /// an output is there all the same (an older one, or that of a faster run), the record of that one
 /// stays too, and the failure is told in a file of its own.
 fn write_record(context: &Context, run: &Run, ending: &Ending, findings: &Findings) -> Result<()> {
-    let Context { comm, meter, threads, .. } = context;
-    let record = record::assemble(comm, meter, threads, &run.identity, ending, findings);
+    let record = assemble(context, run, ending, findings);
     let path = match (&run.record, &run.output) {
         (Some(path), _) => Some(path.clone()),
         (None, output) => output.as_deref().map(target::record_of),
@@ -179,7 +263,23 @@ fn write_record(context: &Context, run: &Run, ending: &Ending, findings: &Findin
         (Some(record), Some(path)) => write_atomically(&path, &record),
         _ => Ok(()),
     };
-    comm.agree(written)
+    context.comm.agree(written)
+}
+
+/// Collective. The record, with what checkpoints cost where there are any; on root.
+fn assemble(context: &Context, run: &Run, ending: &Ending, findings: &Findings) -> Option<Value> {
+    let Context { comm, meter, threads, saves, .. } = context;
+    let mut record = record::assemble(comm, meter, threads, &run.identity, ending, findings)?;
+    if let Some(saves) = saves {
+        let stats = saves.checkpoints.stats();
+        record["checkpoints"] = serde_json::json!({
+            "written": stats.written,
+            "bytes": stats.bytes,
+            "seconds": stats.seconds,
+            "resumed_from": stats.resumed_from,
+        });
+    }
+    Some(record)
 }
 
 /// Where a failure is told when the record's own place is taken.

@@ -21,6 +21,7 @@ pub mod num;
 pub mod partition;
 pub mod scaling;
 pub mod start;
+pub mod stop;
 pub mod store;
 pub mod threads;
 pub mod units;

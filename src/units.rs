@@ -1,7 +1,9 @@
 //! Sizes as people write and read them. Pure.
 
+use std::time::Duration;
+
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Bytes for eyes.
 pub fn size(bytes: u64) -> String {
@@ -54,6 +56,25 @@ pub fn parse_percent(text: &str) -> Result<f64, String> {
     let part = number.unwrap_or(trimmed).trim().parse::<f64>().ok().filter(|part| part.is_finite());
     let part = part.ok_or_else(|| format!("`{text}` is no percentage; write 2% or 0.02"))?;
     Ok(if number.is_some() { part / 100.0 } else { part })
+}
+
+/// A time in a deck, as `90s`, `10m` or `2h`.
+///
+/// # Errors
+/// A sentence, when the text is none.
+pub fn deserialize_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
+    let time = humantime::parse_duration(&text);
+    time.map(Some)
+        .map_err(|_| D::Error::custom(format!("`{text}` is no time; write 90s, 10m or 2h")))
+}
+
+/// Writes what [`deserialize_time`] reads.
+///
+/// # Errors
+/// Those of the serialiser.
+pub fn serialize_time<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| humantime::format_duration(time).to_string()).serialize(to)
 }
 
 /// A size in a deck: a number of bytes, or text as [`parse_size`] reads it.

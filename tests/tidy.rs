@@ -129,7 +129,7 @@ const LAYERS: [&[&str]; 5] = [
         "store/png",
         "store/crc",
     ],
-    &["comm", "store", "measure", "threads", "fault", "context", "verify"],
+    &["comm", "store", "measure", "threads", "fault", "context", "stop", "verify"],
     &["mandelbrot", "counter_sort", "generate", "mergesort", "scaling"],
     &["job"],
     &["cli", "start", "main", "lib"],

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Common, Flags};
+use super::{Common, Flags, Saving};
 use crate::deck::Layer;
 
 /// Parameters of a sort.
@@ -67,6 +67,9 @@ pub struct MergesortArgs {
     #[arg(long)]
     pub compress_temp: bool,
     #[command(flatten)]
+    /// How the run survives its end.
+    pub saving: Saving,
+    #[command(flatten)]
     /// What all jobs share.
     pub common: Common,
 }
@@ -94,6 +97,7 @@ impl MergesortArgs {
             .set("memory", self.memory.clone())
             .set("scratch", self.scratch.clone())
             .set("compress_temp", self.compress_temp.then_some(true))
+            .saving(&self.saving)
             .how(&self.common.how)
             .layer()
     }

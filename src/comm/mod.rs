@@ -15,6 +15,7 @@ mod counter;
 mod exchange;
 pub mod launcher;
 mod rooted;
+mod stop;
 mod tune;
 mod window;
 

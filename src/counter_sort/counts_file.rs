@@ -48,7 +48,7 @@ impl<'a> CountsFile<'a> {
 
     fn csv(context: &'a Context, target: &Path, force: bool, share: &[Entry]) -> Result<Self> {
         let comm = &context.comm;
-        let part = PartFile::create(comm, &context.meter, target, force, |_| Ok(()))?;
+        let part = PartFile::create(context, target, force, |_| Ok(()))?;
         let header = to_u64(HEADER.len());
         let lines = |entries: &[Entry]| {
             let mut text = Vec::new();

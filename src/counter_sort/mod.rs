@@ -32,10 +32,11 @@ use spec::{OnError, Spec};
 use crate::comm::Op;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::job::{Job, Request};
+use crate::job::{Job, Request, Step};
 use crate::measure::Phase;
 use crate::measure::record::{FileSum, Findings};
 use crate::num::{to_u64, to_usize};
+use crate::store::checkpoint::Found;
 
 /// The part of a rank's memory that counters may use, when the user did not say: half of what is free.
 pub fn memory_bytes(spec: &Spec, local_ranks: u64) -> u64 {
@@ -76,7 +77,11 @@ impl<'a> Job<'a> for CountSort<'a> {
     const NAME: &'static str = "counter-sort";
     type Spec = Spec;
 
-    fn plan(request: &'a Request<Spec>, context: &'a Context) -> Result<Self> {
+    fn plan(
+        request: &'a Request<Spec>,
+        context: &'a Context,
+        _found: Option<&Found>,
+    ) -> Result<Self> {
         let Request { spec, force } = request;
         let memory_bytes = memory_bytes(spec, context.comm.place().local_size);
         Ok(Self {
@@ -93,11 +98,11 @@ impl<'a> Job<'a> for CountSort<'a> {
         })
     }
 
-    fn compute(&mut self, _round: u64) -> Result<()> {
+    fn compute(&mut self, _round: u64) -> Result<Step> {
         let gathered = gather(self.spec, self.context, self.memory_bytes)?;
         self.totals = totals(self.context, &gathered);
         self.gathered = Some(gathered);
-        Ok(())
+        Ok(Step::Done)
     }
 
     fn exchange(&mut self, _round: u64) -> Result<()> {

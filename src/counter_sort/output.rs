@@ -125,10 +125,10 @@ impl<'a> SortedFile<'a> {
         format: OutputFormat,
         combined: &Combined,
     ) -> Result<Self> {
-        let (comm, meter, bytes) = (&context.comm, &context.meter, combined.total_bytes);
+        let bytes = combined.total_bytes;
         let form = form(format);
         if format != OutputFormat::Hdf5 {
-            let part = PartFile::create(comm, meter, target, force, |_| Ok(()))?;
+            let part = PartFile::create(context, target, force, |_| Ok(()))?;
             part.reserve(bytes)?;
             return Ok(Self { context, file: Made::Plain(part), form, data: 0..bytes });
         }

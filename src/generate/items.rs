@@ -15,10 +15,11 @@ use super::records::{self, RECORD_BYTES, RecordSource};
 use crate::context::Context;
 use crate::counter_sort::histogram::mix;
 use crate::error::{Error, Result};
-use crate::job::{Job, Request};
+use crate::job::{Job, Request, Step};
 use crate::measure::record::Findings;
 use crate::num::{to_u64, to_usize};
 use crate::partition::block;
+use crate::store::checkpoint::Found;
 use crate::store::crc::Extent;
 use crate::store::part::PartFile;
 
@@ -159,13 +160,17 @@ where
     const NAME: &'static str = I::NAME;
     type Spec = I::Spec;
 
-    fn plan(request: &'a Request<I::Spec>, context: &'a Context) -> Result<Self> {
+    fn plan(
+        request: &'a Request<I::Spec>,
+        context: &'a Context,
+        _found: Option<&Found>,
+    ) -> Result<Self> {
         let Request { spec, force } = request;
-        let (comm, meter) = (&context.comm, &context.meter);
+        let comm = &context.comm;
         let items =
             I::new(spec).map_err(|(key, problem)| Error::usage(format!("{key}: {problem}")));
         let items = comm.agree(items)?;
-        let file = PartFile::create(comm, meter, I::output(spec), *force, |_| Ok(()))?;
+        let file = PartFile::create(context, I::output(spec), *force, |_| Ok(()))?;
         let (count, item_bytes) = (items.count(), items.item_bytes());
         file.reserve(count * to_u64(item_bytes))?;
         let share = |rank| block(count, comm.size(), rank);
@@ -180,8 +185,8 @@ where
         self.most.div_ceil(self.step * ROUND_PIECES).max(1)
     }
 
-    fn compute(&mut self, _round: u64) -> Result<()> {
-        Ok(())
+    fn compute(&mut self, _round: u64) -> Result<Step> {
+        Ok(Step::Done)
     }
 
     fn write(&mut self, round: u64) -> Result<()> {

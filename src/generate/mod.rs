@@ -23,10 +23,11 @@ use spec::Spec;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::job::{Job, Request};
+use crate::job::{Job, Request, Step};
 use crate::measure::record::{FileSum, Findings};
 use crate::num::{to_u64, to_usize};
 use crate::partition::{block, displacements};
+use crate::store::checkpoint::Found;
 use crate::store::crc::{self, Extent};
 use crate::store::files::{Files, Names, Openat, Problem, Trust, Visitor};
 use crate::store::part::PartFile;
@@ -107,17 +108,21 @@ impl<'a> Job<'a> for Numbers<'a> {
     const NAME: &'static str = "generate-numbers";
     type Spec = Spec;
 
-    fn plan(request: &'a Request<Spec>, context: &'a Context) -> Result<Self> {
+    fn plan(
+        request: &'a Request<Spec>,
+        context: &'a Context,
+        _found: Option<&Found>,
+    ) -> Result<Self> {
         let Request { spec, force } = request;
-        let (comm, meter) = (&context.comm, &context.meter);
+        let comm = &context.comm;
         let place = if spec.packed {
-            Place::File(PartFile::create(comm, meter, &spec.output, *force, |_| Ok(()))?)
+            Place::File(PartFile::create(context, &spec.output, *force, |_| Ok(()))?)
         } else {
             Place::Directory(PartDir::create(comm, &spec.output)?)
         };
         let planted_file = spec
             .planted()
-            .map(|path| PartFile::create(comm, meter, &path, *force, |_| Ok(())))
+            .map(|path| PartFile::create(context, &path, *force, |_| Ok(())))
             .transpose()?;
         let mine = block(spec.files, comm.size(), comm.rank());
         let step = (LINES / spec.per_file.max(1)).max(1);
@@ -126,14 +131,14 @@ impl<'a> Job<'a> for Numbers<'a> {
         Ok(Self { spec, context, maker, place, planted_file, made, lengths, total })
     }
 
-    fn compute(&mut self, _round: u64) -> Result<()> {
+    fn compute(&mut self, _round: u64) -> Result<Step> {
         // Lengths first: they say where in a packed file each piece begins.
         if matches!(self.place, Place::File(_)) {
             let maker = &self.maker;
             let lengths = |_, first| Ok(maker.piece(first, |_, _| Ok(()))?.total.bytes);
             self.lengths = self.each(lengths)?;
         }
-        Ok(())
+        Ok(Step::Done)
     }
 
     fn write(&mut self, _round: u64) -> Result<()> {

@@ -29,6 +29,8 @@ pub struct Bands {
     strip_rows: u64,
     strips_per_band: u64,
     ranks: u64,
+    /// The strip with which the first band begins.
+    first_strip: u64,
 }
 
 /// One band: its strips are dealt to the ranks in turn, so that costly rows are shared out.
@@ -45,9 +47,19 @@ pub struct Band {
 impl Bands {
     /// Cuts a picture whose PNG has strips of `strip_rows` rows.
     pub fn new(width: u32, height: u32, strip_rows: u64, ranks: u64) -> Self {
+        Self::after(0, (width, height), strip_rows, ranks)
+    }
+
+    /// Cuts what follows the first `first_strip` strips of such a picture.
+    pub fn after(
+        first_strip: u64,
+        (width, height): (u32, u32),
+        strip_rows: u64,
+        ranks: u64,
+    ) -> Self {
         let (width, height) = (u64::from(width), u64::from(height));
         let pixels = (PIXELS_PER_RANK.saturating_mul(ranks)).min(PIXELS_MAX);
-        let strips = height.div_ceil(strip_rows);
+        let strips = height.div_ceil(strip_rows).saturating_sub(first_strip);
         let most = (pixels / (width * strip_rows)).max(1);
         // Equal bands rather than full ones and a rest, each with equally many strips for all ranks
         // where memory allows.
@@ -55,12 +67,17 @@ impl Bands {
         let equal = strips.div_ceil(bands).max(1);
         let dealt = equal.next_multiple_of(ranks);
         let strips_per_band = if dealt <= most { dealt } else { equal };
-        Self { width, height, strip_rows, strips_per_band, ranks }
+        Self { width, height, strip_rows, strips_per_band, ranks, first_strip }
     }
 
     /// How many.
     pub fn count(&self) -> u64 {
-        self.height.div_ceil(self.strip_rows).div_ceil(self.strips_per_band)
+        (self.strips() - self.first_strip).div_ceil(self.strips_per_band)
+    }
+
+    /// Strips of the whole picture.
+    pub fn strips(&self) -> u64 {
+        self.height.div_ceil(self.strip_rows)
     }
 
     /// The most pixels that one rank holds as computed tiles, in `shares` of a band; [`HELD_SHARES`]
@@ -78,11 +95,15 @@ impl Bands {
         (2 * share * bytes_per_pixel, (1 + HELD_SHARES) * share * bytes_per_pixel)
     }
 
+    /// How many strips of the picture come before band `index`, those of no band included.
+    pub fn strips_before(&self, index: u64) -> u64 {
+        (self.first_strip + index * self.strips_per_band).min(self.strips())
+    }
+
     /// Band `index`.
     pub fn band(&self, index: u64) -> Band {
-        let strips = self.height.div_ceil(self.strip_rows);
-        let first = index * self.strips_per_band;
-        let range = first..(first + self.strips_per_band).min(strips);
+        let first = self.first_strip + index * self.strips_per_band;
+        let range = first..(first + self.strips_per_band).min(self.strips());
         Band {
             rows: self.row(range.start)..self.row(range.end),
             strips: range,
@@ -163,9 +184,12 @@ mod tests {
         #[test]
         fn bands_and_ranks_cover_the_picture(
             width in 1_u32..5000, height in 1_u32..3000, strip_rows in 1_u64..600, ranks in 1_u64..70,
+            done in 0_u64..100,
         ) {
-            let bands = Bands::new(width, height, strip_rows, ranks);
-            let mut row = 0;
+            let first = done * u64::from(height).div_ceil(strip_rows) / 80;
+            let first = first.min(u64::from(height).div_ceil(strip_rows));
+            let bands = Bands::after(first, (width, height), strip_rows, ranks);
+            let mut row = u32::try_from((first * strip_rows).min(height.into())).unwrap();
             for index in 0..bands.count() {
                 let band = bands.band(index);
                 prop_assert_eq!(band.rows.start, row);

@@ -5,9 +5,12 @@
 //! batches of tiles from one shared counter. The pre-pass costs at most 1/64 of the
 //! kernel's work; one thread alone does without it.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde::{Deserialize, Serialize};
 
 use super::bands::Band;
 use super::kernel::{self, Isa, Lattice, NOT_ESCAPED, Skips};
@@ -17,6 +20,7 @@ use crate::comm::{Draw, Op, WorkCounter};
 use crate::context::Context;
 use crate::num::{floor_u64, to_f64, to_u64, to_usize};
 use crate::partition::{Coarse, CostModel, SAMPLE_RUN, Shares, Tile, Tuning, block, cyclic, grid};
+use crate::stop;
 
 /// Tiles with what the kernel found.
 pub struct Computed {
@@ -31,7 +35,7 @@ pub struct Computed {
 }
 
 /// Sums over pixels that must be the same however the picture is shared out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Pixels.
     pub pixels: u64,
@@ -99,18 +103,25 @@ impl Kernel {
     }
 
     /// Iterates every pixel of some tiles, in one go: the kernel's lanes wait for their slowest pixel
-    /// at the end only, not at the end of each tile.
+    /// at the end only, not at the end of each tile. Returns fewer tiles when a break is wanted.
     pub fn tiles(&self, tiles: &[Tile]) -> Computed {
-        let area = to_usize(tiles.iter().map(Tile::area).sum());
+        let mut area = to_usize(tiles.iter().map(Tile::area).sum());
         let mut counts = vec![0; area];
         let mut fractions = vec![0.0; if self.fractions { area } else { 0 }];
-        let points = TilePoints::new(tiles, self.lattice);
+        let left = Cell::new(0);
+        let points = TilePoints::new(tiles, self.lattice, &left);
         kernel::iterate(self.isa, points, self.max_iterations, Skips::ALL, |index, pixel| {
             counts[index] = pixel.steps;
             if self.fractions && pixel.steps != NOT_ESCAPED {
                 fractions[index] = fraction(pixel.zr, pixel.zi, pixel.cr, pixel.ci);
             }
         });
+        let tiles = &tiles[..tiles.len() - left.get()];
+        if left.get() > 0 {
+            area = to_usize(tiles.iter().map(Tile::area).sum());
+            counts.truncate(area);
+            fractions.truncate(area);
+        }
         let tally = Tally::of(&counts, self.max_iterations);
         Computed { tiles: tiles.to_vec(), counts, fractions, tally }
     }
@@ -126,18 +137,26 @@ struct TilePoints<'a> {
     rows: Range<u32>,
     tile_columns: Range<u32>,
     rest: std::slice::Iter<'a, Tile>,
+    /// Tiles not wholly given, when a break ended it.
+    left: &'a Cell<usize>,
 }
 
 impl<'a> TilePoints<'a> {
-    fn new(tiles: &'a [Tile], lattice: Lattice) -> Self {
+    fn new(tiles: &'a [Tile], lattice: Lattice, left: &'a Cell<usize>) -> Self {
         let (columns, tile_columns) = (0..0, 0..0);
-        Self { lattice, columns, im: 0.0, rows: 0..0, tile_columns, rest: tiles.iter() }
+        Self { lattice, columns, im: 0.0, rows: 0..0, tile_columns, rest: tiles.iter(), left }
     }
 
     /// Goes to the next row that is not empty; false at the end.
     #[inline(never)]
     fn next_row(&mut self) -> bool {
         while self.columns.is_empty() {
+            if stop::wanted() && !(self.rows.is_empty() && self.rest.len() == 0) {
+                self.left.set(self.rest.len() + usize::from(!self.rows.is_empty()));
+                self.rest = [].iter();
+                self.rows = 0..0;
+                return false;
+            }
             if let Some(y) = self.rows.next() {
                 self.im = self.lattice.im(y);
                 self.columns = self.tile_columns.clone();
@@ -175,19 +194,24 @@ impl Computed {
     }
 }
 
-/// Collective. Computes this rank's share of a band.
+/// Collective. Computes this rank's share of a band, or of what is `left` of it, which is the same on all
+/// ranks. Ends early when a break is wanted.
 pub fn share(
     spec: &Spec,
     context: &Context,
     counter: &mut WorkCounter,
-    band: &Band,
+    (band, left): (&Band, Option<Vec<Tile>>),
     held_pixels_max: u64,
     on_progress: impl Fn(f64),
 ) -> Vec<Computed> {
     let kernel = Kernel::new(spec);
-    let shares = work(spec, &kernel, context, band);
+    let draws = spec.schedule == Schedule::Dynamic || left.is_some();
+    let shares = match left {
+        Some(tiles) => rest(tiles, context.workers().0),
+        None => work(spec, &kernel, context, band),
+    };
     let batch_count = u32::try_from(shares.batches.len()).expect("at most as many as tiles");
-    if spec.schedule == Schedule::Dynamic {
+    if draws {
         counter.reset(&context.comm, batch_count);
     }
     let drawn = batch_count > 0;
@@ -196,7 +220,7 @@ pub fn share(
     // On one node others draw what a full rank leaves. On several, the node's range must be drawn
     // empty before the rank retires, or nobody would.
     let has_ranges = counter.has_ranges();
-    let leaves = || full() && !has_ranges;
+    let leaves = || stop::wanted() || full() && !has_ranges;
     let retired = AtomicBool::new(false);
     let fair = to_f64((u64::from(spec.width) * band.height()).div_ceil(context.comm.size()).max(1));
     let compute = |tiles: &[Tile], into: &mut Vec<Computed>| {
@@ -220,7 +244,7 @@ pub fn share(
             *left = rest;
             piece
         };
-        if piece.is_empty() {
+        if piece.is_empty() || stop::wanted() {
             break;
         }
         compute(piece, into);
@@ -239,6 +263,7 @@ pub fn share(
         let mut computed = Vec::new();
         let poll = || {
             counter.poll(comm);
+            context.look();
             on_progress((to_f64(held.load(Ordering::Relaxed)) / fair).min(1.0));
         };
         while drawn && !leaves() {
@@ -279,6 +304,22 @@ const POLLED_PIECE: usize = 64;
 
 /// Least own tiles that a thread takes at once.
 const LEAST_PIECE: usize = 4;
+
+/// What is left of a band, in batches that all draw: their costs are not known, so there are many.
+fn rest(tiles: Vec<Tile>, workers: u64) -> Shares {
+    let count = to_u64(tiles.len());
+    let batches = count.min(BATCHES_PER_WORKER * workers);
+    let index = |at: u64| u32::try_from(at).expect("at most a tile a pixel of a band");
+    let batches: Vec<Range<u32>> = (0..batches)
+        .map(|batch| block(count, batches, batch))
+        .map(|range| index(range.start)..index(range.end))
+        .collect();
+    let hot_batches = index(to_u64(batches.len()));
+    Shares { tiles, batches, hot_batches, own: Vec::new() }
+}
+
+/// Batches of what is left of a band.
+const BATCHES_PER_WORKER: u64 = 64;
 
 /// Collective when the schedule is dynamic: the pre-pass is everybody's.
 fn work(spec: &Spec, kernel: &Kernel, context: &Context, band: &Band) -> Shares {
@@ -332,6 +373,8 @@ fn sample(spec: &Spec, kernel: &Kernel, context: &Context, coarse: &Coarse) -> V
             let (line, column) = (index / columns.len(), index % columns.len());
             (kernel.lattice.re(columns[column]), kernel.lattice.im(lines[line]))
         });
+        // Before a break the costs matter to nobody.
+        let points = points.take_while(|_| !stop::wanted());
         let mut executed = vec![0; indices(worker).count()];
         kernel::iterate(kernel.isa, points, kernel.max_iterations, Skips::ALL, |at, pixel| {
             executed[at] = pixel.executed;

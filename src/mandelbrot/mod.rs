@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod palette;
 pub mod pieces;
 pub mod recolor;
+mod resume;
 pub mod spec;
 
 use bands::{Band, Bands, HELD_SHARES};
@@ -21,15 +22,17 @@ use compute::{Computed, Tally};
 use kernel::Isa;
 use palette::{Colorer, Equalizer, Histogram};
 use pieces::{Rows, Wire};
+use resume::{Own, State, Sums};
 use spec::Spec;
 
 use crate::comm::{Op, WorkCounter};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::job::{Job, Request};
+use crate::job::{Job, Request, Step};
 use crate::measure::Phase;
 use crate::measure::record::{FileSum, Findings};
 use crate::num::{to_f64, to_u64, to_usize};
+use crate::store::checkpoint::{Found, Kept, Saved};
 use crate::store::crc::Extent;
 use crate::store::grid_file::GridFile;
 use crate::store::png::Layout;
@@ -40,85 +43,76 @@ pub struct Render<'a> {
     spec: &'a Spec,
     context: &'a Context,
     counter: WorkCounter,
+    /// What is counted for the histogram before the picture is made, and what is made.
+    survey: Option<Bands>,
     bands: Bands,
+    /// Rounds that are done.
+    done: u64,
     png: PngFile<'a>,
     grid: Option<GridFile<'a>>,
     histogram: Option<Histogram>,
+    /// The bins of the whole picture, once they are known.
+    bins: Option<Vec<u64>>,
     colorer: Option<Colorer>,
     /// What this rank computed of the band at hand.
     computed: Vec<Computed>,
+    /// Tiles of an earlier run, for bands to come.
+    saved: Vec<Computed>,
     /// What this rank writes of it, and what it sends; kept from band to band for their memory.
     rows: Rows,
     outgoing: Vec<u8>,
-    /// Sums while computing, and sums over the rows that were written.
-    computed_tally: Tally,
-    written_tally: Tally,
-    checked: u64,
-    moved_bytes: u64,
+    sums: Sums,
     /// Checksums of the raw counts by their place in the picture.
     counts_sums: Vec<Extent>,
+    is_complete: bool,
 }
 
 impl<'a> Job<'a> for Render<'a> {
     const NAME: &'static str = "mandelbrot";
     type Spec = Spec;
 
-    fn plan(request: &'a Request<Spec>, context: &'a Context) -> Result<Self> {
-        let spec = &request.spec;
-        let comm = &context.comm;
-        let layout = spec.layout();
-        let bands = Bands::new(spec.width, spec.height, layout.rows_per_strip(), comm.size());
-        let provenance = provenance(spec);
-        let texts: Vec<(&str, &str)> =
-            provenance.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
-        let png = PngFile::create(context, &spec.output, request.force, layout, &texts)?;
-        let grid = match &spec.hdf5 {
-            Some(path) => {
-                Some(GridFile::create(context, path, request.force, spec.width, |create| {
-                    channels::grid(spec, create)
-                })?)
-            }
-            None => None,
-        };
+    fn plan(
+        request: &'a Request<Spec>,
+        context: &'a Context,
+        found: Option<&Found>,
+    ) -> Result<Self> {
         context.progress.total(1000);
-        let histogram = spec.palette.needs_histogram().then(|| Histogram::new(spec.max_iterations));
-        let colorer = (!spec.palette.needs_histogram())
-            .then(|| Colorer::new(spec.palette, spec.max_iterations, None));
-        Ok(Self {
-            spec,
-            context,
-            counter: WorkCounter::new(comm, context.workers().1),
-            bands,
-            png,
-            grid,
-            histogram,
-            colorer,
-            computed: Vec::new(),
-            rows: Rows::default(),
-            outgoing: Vec::new(),
-            computed_tally: Tally::default(),
-            written_tally: Tally::default(),
-            checked: 0,
-            moved_bytes: 0,
-            counts_sums: Vec::new(),
-        })
+        match found {
+            None => Self::begin(request, context),
+            Some(found) => Self::resume(request, context, found),
+        }
     }
 
     fn rounds(&self) -> u64 {
         self.surveys() + self.bands.count()
     }
 
-    fn compute(&mut self, round: u64) -> Result<()> {
-        let band = self.band(round);
+    fn compute(&mut self, round: u64) -> Result<Step> {
+        let Self { spec, context, .. } = *self;
+        let (comm, band) = (&context.comm, self.band(round));
+        let taken = resume::take_band(&mut self.saved, &band, spec.max_iterations);
+        self.computed.extend(taken);
+        let left = match &context.saves {
+            None => None,
+            Some(_) => resume::left(comm, spec, &band, &self.computed),
+        };
         let shares = std::env::var("DCOMP_HELD_SHARES").ok().and_then(|text| text.parse().ok());
-        let held = self.bands.held_pixels_max(shares.unwrap_or(HELD_SHARES));
+        let held = self.bands_of(round).held_pixels_max(shares.unwrap_or(HELD_SHARES));
         let rounds = to_f64(self.rounds());
         let on_progress = |share: f64| {
             let done = 1000.0 * (to_f64(round) + share) / rounds;
-            self.context.progress.at(crate::num::floor_u64(done));
+            context.progress.at(crate::num::floor_u64(done));
         };
-        self.computed =
-            compute::share(self.spec, self.context, &mut self.counter, &band, held, on_progress);
+        let now =
+            compute::share(spec, context, &mut self.counter, (&band, left), held, on_progress);
+        self.computed.extend(now);
+        if context.saves.is_some() {
+            let mut pixels = [self.computed.iter().map(|batch| batch.tally.pixels).sum::<u64>()];
+            comm.all_reduce(Op::Sum, &mut pixels);
+            if pixels[0] < band.height() * u64::from(spec.width) {
+                return Ok(Step::Paused);
+            }
+        }
         let surveyed = self.surveys() == 0 || round < self.surveys();
         if let (Some(histogram), true) = (&mut self.histogram, surveyed) {
             self.computed.iter().for_each(|batch| histogram.add(&batch.counts));
@@ -127,19 +121,18 @@ impl<'a> Job<'a> for Render<'a> {
             self.computed.clear();
         } else {
             for batch in &self.computed {
-                self.computed_tally = self.computed_tally.plus(batch.tally);
+                self.sums.computed = self.sums.computed.plus(batch.tally);
             }
         }
-        Ok(())
+        Ok(Step::Done)
     }
 
     fn exchange(&mut self, round: u64) -> Result<()> {
         if self.colorer.is_none() && round + 1 >= self.surveys().max(1) {
             let mut histogram = self.histogram.take().expect("kept until it is used");
             self.context.comm.all_reduce(Op::Sum, histogram.bins());
-            let equalizer = Equalizer::from(histogram);
-            let palette = self.spec.palette;
-            self.colorer = Some(Colorer::new(palette, self.spec.max_iterations, Some(equalizer)));
+            self.bins = Some(histogram.bins().to_vec());
+            self.colorer = Some(colorer_of(self.spec, histogram));
         }
         if round < self.surveys() {
             return Ok(());
@@ -153,7 +146,7 @@ impl<'a> Job<'a> for Render<'a> {
         let (who, out) = ((comm.rank(), comm.size()), &mut self.outgoing);
         let packed = pieces::pack(tiles, (&band, wire), who, rows, out);
         let counts = comm.agree(packed.map_err(Error::verification))?;
-        self.moved_bytes += to_u64(self.outgoing.len());
+        self.sums.moved_bytes += to_u64(self.outgoing.len());
         let received = comm.exchange(&self.outgoing, &counts);
         let placed = self.rows.place(&band, wire, comm.rank(), &received.bytes).and_then(|()| {
             match self.rows.missing() {
@@ -176,7 +169,7 @@ impl<'a> Job<'a> for Render<'a> {
         }
         // A count is never 0: that would be a pixel nobody computed. The sums across ranks tell.
         let tally = Tally::of(&self.rows.counts, self.spec.max_iterations);
-        self.written_tally = self.written_tally.plus(tally);
+        self.sums.written = self.sums.written.plus(tally);
         let (band, rank) = (self.band(round), self.context.comm.rank());
         let width = u64::from(self.spec.width);
         for rows in band.pieces_of(rank) {
@@ -187,11 +180,12 @@ impl<'a> Job<'a> for Render<'a> {
             self.counts_sums.push(extent);
         }
         let checked = check::check_rows(self.spec, &band, rank, &self.rows);
-        self.checked += self.context.comm.agree(checked.map_err(Error::verification))?;
+        self.sums.checked += self.context.comm.agree(checked.map_err(Error::verification))?;
         Ok(())
     }
 
     fn write(&mut self, round: u64) -> Result<()> {
+        self.done = round + 1;
         if round < self.surveys() {
             return Ok(());
         }
@@ -208,14 +202,40 @@ impl<'a> Job<'a> for Render<'a> {
     }
 
     fn complete(&mut self) -> Result<()> {
-        self.png.complete()
+        if !self.is_complete {
+            self.png.complete()?;
+        }
+        self.is_complete = true;
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<Saved> {
+        let (png, png_file) = self.png.keep()?;
+        let (grid, grid_file) = match self.grid.as_ref().map(GridFile::keep).transpose()? {
+            Some((state, file)) => (Some(state), Some(file)),
+            None => (None, None),
+        };
+        let surveys = self.surveys();
+        let state = State {
+            surveyed_strips: self.survey.map_or(0, |bands| bands.strips_before(self.done)),
+            written_strips: self.bands.strips_before(self.done.saturating_sub(surveys)),
+            is_surveyed: self.bins.is_some(),
+            bins: self.bins.clone().or_else(|| self.surveyed_bins()),
+            is_complete: self.is_complete,
+            png,
+            grid,
+            sums: self.sums.reduced(self.context),
+        };
+        let head = serde_json::to_value(state)
+            .map_err(|cause| Error::internal(format!("a checkpoint's state: {cause}")))?;
+        let part = resume::encode(&self.counts_sums, &[&self.computed[..], &self.saved[..]]);
+        Ok(Saved { head, part, kept: [Some(png_file), grid_file].into_iter().flatten().collect() })
     }
 
     fn conclude(&mut self) -> Result<Findings> {
         let spec = self.spec;
         let comm = &self.context.comm;
-        let (computed, written) =
-            (self.computed_tally.reduced(self.context), self.written_tally.reduced(self.context));
+        let Sums { computed, written, checked, moved_bytes } = self.sums.reduced(self.context);
         let pixels = u64::from(spec.width) * u64::from(spec.height);
         let expected = Tally { pixels, ..computed };
         if computed != expected || written != computed {
@@ -224,13 +244,10 @@ impl<'a> Job<'a> for Render<'a> {
                  has {pixels} pixels"
             )));
         }
-        let mut sums = [self.checked, self.moved_bytes];
-        comm.all_reduce(Op::Sum, &mut sums);
         let samples = check::sample_count(spec.width, spec.height);
-        if sums[0] != samples {
+        if checked != samples {
             return Err(Error::verification(format!(
-                "{} of {samples} sampled pixels were checked",
-                sums[0]
+                "{checked} of {samples} sampled pixels were checked"
             )));
         }
         let counts_crc64 = crate::store::part::joined(comm, &self.counts_sums, pixels * 4)?;
@@ -251,7 +268,7 @@ impl<'a> Job<'a> for Render<'a> {
                 "counts_crc64": crate::store::crc::hex(counts_crc64),
             }),
             outputs,
-            comm_bytes_needed: sums[1],
+            comm_bytes_needed: moved_bytes,
             io_bytes_needed: 2 * written,
             details: serde_json::Value::Null,
         })
@@ -272,19 +289,135 @@ impl<'a> Job<'a> for Render<'a> {
     }
 }
 
-impl Render<'_> {
+impl<'a> Render<'a> {
+    /// Collective. A picture of which nothing is there.
+    fn begin(request: &'a Request<Spec>, context: &'a Context) -> Result<Self> {
+        let spec = &request.spec;
+        let provenance = provenance(spec);
+        let texts: Vec<(&str, &str)> =
+            provenance.iter().map(|(key, text)| (key.as_str(), text.as_str())).collect();
+        let png = PngFile::create(context, &spec.output, request.force, spec.layout(), &texts)?;
+        let grid = match &spec.hdf5 {
+            Some(path) => {
+                Some(GridFile::create(context, path, request.force, spec.width, |create| {
+                    channels::grid(spec, create)
+                })?)
+            }
+            None => None,
+        };
+        Ok(Self::of(spec, context, png, grid))
+    }
+
+    fn of(
+        spec: &'a Spec,
+        context: &'a Context,
+        png: PngFile<'a>,
+        grid: Option<GridFile<'a>>,
+    ) -> Self {
+        let strip_rows = png.layout().rows_per_strip();
+        let bands = Bands::new(spec.width, spec.height, strip_rows, context.comm.size());
+        let needs_histogram = spec.palette.needs_histogram();
+        let colorer =
+            (!needs_histogram).then(|| Colorer::new(spec.palette, spec.max_iterations, None));
+        Self {
+            spec,
+            context,
+            counter: WorkCounter::new(&context.comm, context.workers().1),
+            survey: (needs_histogram && bands.count() > 1).then_some(bands),
+            bands,
+            done: 0,
+            png,
+            grid,
+            histogram: needs_histogram.then(|| Histogram::new(spec.max_iterations)),
+            bins: None,
+            colorer,
+            computed: Vec::new(),
+            saved: Vec::new(),
+            rows: Rows::default(),
+            outgoing: Vec::new(),
+            sums: Sums::default(),
+            counts_sums: Vec::new(),
+            is_complete: false,
+        }
+    }
+
+    /// Collective. A picture of which strips and tiles are there.
+    fn resume(request: &'a Request<Spec>, context: &'a Context, found: &Found) -> Result<Self> {
+        let (spec, comm) = (&request.spec, &context.comm);
+        let state: State = found.state()?;
+        let parts = comm.agree(found.mine(comm))?;
+        let mut own = Own::default();
+        let decoded = parts.iter().try_for_each(|(data, _)| resume::decode(data, spec, &mut own));
+        comm.agree(decoded.map_err(Error::bad_input))?;
+        let pieces = |target| Kept::pieces(comm, target, parts.iter().flat_map(|(_, kept)| kept));
+        let kept = (state.png, pieces(&spec.output)?);
+        let png = PngFile::resume(context, &spec.output, request.force, spec.layout(), kept)?;
+        let grid = match (&spec.hdf5, state.grid) {
+            (Some(path), Some(places)) => {
+                let kept = (places, pieces(path)?);
+                Some(GridFile::resume(context, path, request.force, spec.width, kept)?)
+            }
+            _ => None,
+        };
+        let mut render = Self::of(spec, context, png, grid);
+        let size = (spec.width, spec.height);
+        let after =
+            |strips| Bands::after(strips, size, spec.layout().rows_per_strip(), comm.size());
+        // What was surveyed counts where it is wanted: a picture that is one band is not surveyed.
+        let surveys = render.survey.is_some();
+        if let (Some(bins), Some(histogram)) = (state.bins, &mut render.histogram)
+            && bins.len() == histogram.bins().len()
+        {
+            if state.is_surveyed {
+                histogram.bins().copy_from_slice(&bins);
+                let histogram = render.histogram.take().expect("looked at above");
+                render.colorer = Some(colorer_of(spec, histogram));
+                (render.bins, render.survey) = (Some(bins), None);
+            } else if surveys {
+                if comm.is_root() {
+                    histogram.bins().copy_from_slice(&bins);
+                }
+                render.survey = Some(after(state.surveyed_strips));
+            }
+        }
+        render.bands = after(state.written_strips);
+        render.is_complete = state.is_complete;
+        if comm.is_root() {
+            render.sums = state.sums;
+        }
+        (render.counts_sums, render.saved) = (own.counts_sums, own.tiles);
+        Ok(render)
+    }
+
+    /// Collective. The bins of what is surveyed so far; `None` where nothing is.
+    fn surveyed_bins(&mut self) -> Option<Vec<u64>> {
+        self.survey?;
+        let mut bins = self.histogram.as_mut()?.bins().to_vec();
+        self.context.comm.all_reduce(Op::Sum, &mut bins);
+        Some(bins)
+    }
+
     /// Rounds that only count for the histogram, before the picture is made.
     fn surveys(&self) -> u64 {
-        if self.spec.palette.needs_histogram() && self.bands.count() > 1 {
-            self.bands.count()
-        } else {
-            0
+        self.survey.map_or(0, |bands| bands.count())
+    }
+
+    fn bands_of(&self, round: u64) -> &Bands {
+        match &self.survey {
+            Some(survey) if round < survey.count() => survey,
+            _ => &self.bands,
         }
     }
 
     fn band(&self, round: u64) -> Band {
-        self.bands.band(round % self.bands.count())
+        let surveys = self.surveys();
+        self.bands_of(round).band(if round < surveys { round } else { round - surveys })
     }
+}
+
+fn colorer_of(spec: &Spec, histogram: Histogram) -> Colorer {
+    let equalizer = Equalizer::from(histogram);
+    Colorer::new(spec.palette, spec.max_iterations, Some(equalizer))
 }
 
 /// The raw pixels of a strip that this rank keeps.

@@ -14,9 +14,10 @@ use crate::cli::RecolorArgs;
 use crate::comm::Op;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::job::{Job, Request};
+use crate::job::{Job, Request, Step};
 use crate::measure::record::{FileSum, Findings};
 use crate::num::{to_u64, to_usize};
+use crate::store::checkpoint::Found;
 use crate::store::hdf5::{Hdf5Error, Reader};
 use crate::store::png::{Depth, Layout};
 use crate::store::png_file::PngFile;
@@ -118,7 +119,11 @@ impl<'a> Job<'a> for Recolor<'a> {
     const NAME: &'static str = "recolor";
     type Spec = RecolorSpec;
 
-    fn plan(request: &'a Request<RecolorSpec>, context: &'a Context) -> Result<Self> {
+    fn plan(
+        request: &'a Request<RecolorSpec>,
+        context: &'a Context,
+        _found: Option<&Found>,
+    ) -> Result<Self> {
         let Request { spec, force } = request;
         let comm = &context.comm;
         let reader = comm.agree(context.meter.opening(|| open(spec)))?;
@@ -158,7 +163,7 @@ impl<'a> Job<'a> for Recolor<'a> {
         self.surveys() + self.bands.count()
     }
 
-    fn compute(&mut self, round: u64) -> Result<()> {
+    fn compute(&mut self, round: u64) -> Result<Step> {
         let band = self.band(round);
         let comm = &self.context.comm;
         self.rows = comm.agree(self.read(&band))?;
@@ -167,7 +172,7 @@ impl<'a> Job<'a> for Recolor<'a> {
             histogram.add(&self.rows.counts);
         }
         self.context.progress.at(round);
-        Ok(())
+        Ok(Step::Done)
     }
 
     fn exchange(&mut self, round: u64) -> Result<()> {

@@ -50,7 +50,7 @@ impl<'a> Destination<'a> {
         } else if spec.dataset.is_some() {
             Place::Hdf5(OnceCell::new())
         } else {
-            Place::File(PartFile::create(comm, meter, &spec.output, force, |_| Ok(()))?)
+            Place::File(PartFile::create(context, &spec.output, force, |_| Ok(()))?)
         };
         Ok(Self { context, spec, force, place })
     }

@@ -48,10 +48,11 @@ use self::totals::Totals;
 use crate::comm::{Comm, Op};
 use crate::context::Context;
 use crate::error::Result;
-use crate::job::{Job, Request};
+use crate::job::{Job, Request, Step};
 use crate::measure::Phase;
 use crate::measure::record::Findings;
 use crate::num::{to_f64, to_u64, to_usize};
+use crate::store::checkpoint::Found;
 use crate::store::target;
 
 /// The least `--memory`: below, buffers alone would exceed it.
@@ -108,7 +109,11 @@ impl<'a> Job<'a> for Mergesort<'a> {
     const NAME: &'static str = "mergesort";
     type Spec = Spec;
 
-    fn plan(request: &'a Request<Spec>, context: &'a Context) -> Result<Self> {
+    fn plan(
+        request: &'a Request<Spec>,
+        context: &'a Context,
+        _found: Option<&Found>,
+    ) -> Result<Self> {
         let Request { spec, force } = request;
         let (comm, meter) = (&context.comm, &context.meter);
         let seen = comm.decide(|| input::look(spec))?;
@@ -163,7 +168,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
         }
     }
 
-    fn compute(&mut self, round: u64) -> Result<()> {
+    fn compute(&mut self, round: u64) -> Result<Step> {
         let Context { comm, threads, .. } = self.context;
         let (form, count) = (&*self.form, to_u64(threads.count()));
         match &mut self.way {
@@ -179,7 +184,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
             }
             Way::Disk(_) => {}
         }
-        Ok(())
+        Ok(Step::Done)
     }
 
     fn exchange(&mut self, _round: u64) -> Result<()> {

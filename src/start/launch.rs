@@ -5,16 +5,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::tell::{AGREED, on_one_rank, report, say, say_on_root};
 use crate::cli::Common;
 use crate::comm::launcher::{self, Launch as Launched};
 use crate::comm::{Comm, Op};
-use crate::context::Context;
+use crate::context::{Context, Saves};
 use crate::deck::{self, Layer, Merged, Source};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
@@ -23,8 +24,11 @@ use crate::measure::progress::Progress;
 use crate::measure::record::{self, Findings, Identity, now};
 use crate::measure::{Meter, Phase};
 use crate::num::{to_u64, to_usize};
+use crate::stop::{self, Breaks};
+use crate::store::checkpoint::{Checkpoints, Found, Start};
 use crate::store::{cleanup, target};
 use crate::threads::{self, Threads};
+use crate::units::{deserialize_time, serialize_time};
 
 /// The keys of a job's decks.
 pub(super) struct Keys {
@@ -43,6 +47,9 @@ pub(super) type Exclusive = (&'static [&'static str], &'static [&'static str]);
 
 /// Keys of every job.
 const COMMON: [&str; 4] = ["record", "threads", "force", "quiet"];
+
+/// Keys of every job that writes checkpoints.
+const SAVING: [&str; 4] = ["checkpoint", "resume", "checkpoint_every", "max_time"];
 
 /// A file that a run writes or reads, with the flag or key that named it.
 pub(super) type Named = (String, PathBuf);
@@ -63,6 +70,9 @@ pub(super) trait Launch {
     /// Its keys.
     const KEYS: Keys;
 
+    /// Whether it writes checkpoints.
+    const CHECKPOINTS: bool = false;
+
     /// Checks a merged deck.
     fn spec(merged: &Merged) -> Result<Self::Spec>;
     /// The main output, after which the record is named.
@@ -77,6 +87,14 @@ pub(super) trait Launch {
     }
     /// Lines of a dry run: memory, bytes, whether they fit.
     fn describe(spec: &Self::Spec, size: &Size) -> Result<Vec<String>>;
+    /// On root: what a run must have in common with the one whose checkpoint it goes on from, parameters that
+    /// only say how to compute left out.
+    ///
+    /// # Errors
+    /// When an input cannot be looked at.
+    fn identity(spec: &Self::Spec) -> Result<Value> {
+        decisive(spec, &[])
+    }
     /// The seed that the record names.
     fn seed(_spec: &Self::Spec) -> u64 {
         0
@@ -94,6 +112,16 @@ pub(super) const fn name<L: Launch>() -> &'static str {
     <L::Job<'static> as Job<'static>>::NAME
 }
 
+/// The parameters but for those that only say how to compute.
+pub(super) fn decisive(spec: &impl Serialize, how: &[&str]) -> Result<Value> {
+    let value = serde_json::to_value(spec);
+    let mut value = value.map_err(|cause| Error::internal(format!("the parameters: {cause}")))?;
+    if let Value::Object(keys) = &mut value {
+        keys.retain(|key, _| !how.contains(&key.as_str()));
+    }
+    Ok(value)
+}
+
 /// How a run is carried out; the same on all ranks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Settings {
@@ -103,6 +131,13 @@ pub(super) struct Settings {
     pub force: bool,
     #[serde(default)]
     pub quiet: bool,
+    pub checkpoint: Option<PathBuf>,
+    #[serde(default)]
+    pub resume: bool,
+    #[serde(default, deserialize_with = "deserialize_time", serialize_with = "serialize_time")]
+    pub checkpoint_every: Option<Duration>,
+    #[serde(default, deserialize_with = "deserialize_time", serialize_with = "serialize_time")]
+    pub max_time: Option<Duration>,
 }
 
 /// Collective, unless it is a dry run. A job from its flags to its last line.
@@ -115,6 +150,11 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     if deck_file.is_none() {
         resolve::<L>(flags, None)?;
     }
+    // Before MPI starts, which may take longer than a batch system waits after its warning.
+    cleanup::heed_signals();
+    if L::CHECKPOINTS {
+        stop::undecided();
+    }
     let comm = Comm::start()?;
     let decided = comm.decide(|| {
         let (mut spec, settings, merged) = resolve::<L>(flags, deck_file)?;
@@ -125,18 +165,69 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     // From here on every error is agreed.
     AGREED.store(true, Ordering::SeqCst);
     let (spec, settings) = agreed(decided)?;
+    stop::decide(settings.checkpoint.is_some());
     let run = Run {
         output: Some(L::output(&spec)),
         record: settings.record.clone(),
         identity: identity(name::<L>(), &spec, L::seed(&spec)),
     };
     let request = Request { spec, force: settings.force };
-    let context = context(name::<L>(), comm, meter, &settings)?;
+    let mut context = context(name::<L>(), comm, meter, &settings)?;
     agreed(L::fits(&request.spec, &context))?;
-    let findings = agreed(job::run::<L::Job<'_>>(&request, &context, &run))?;
+    let found = agreed(saves::<L>(&request.spec, &settings, &mut context))?;
+    let findings = agreed(job::run::<L::Job<'_>>(&request, &context, found.as_ref(), &run))?;
+    // The record is there: nothing is left that a later run could need.
+    let Context { saves, comm, .. } = &mut context;
+    if let Some(saves) = saves.take() {
+        agreed(saves.checkpoints.finish(comm))?;
+    }
     let mut lines = report(&context, &run, &findings);
     lines.extend(L::lines(&request.spec, &context, &findings));
     say_on_root(&context, &lines)
+}
+
+/// Collective. Takes hold of the checkpoints, where there are to be any; the one to go on from.
+fn saves<L: Launch>(
+    spec: &L::Spec,
+    settings: &Settings,
+    context: &mut Context,
+) -> Result<Option<Found>> {
+    let Some(directory) = &settings.checkpoint else { return Ok(None) };
+    let comm = &context.comm;
+    let identity = comm.decide(|| Ok(json!({ "job": name::<L>(), "spec": L::identity(spec)? })))?;
+    let start = match (settings.resume, settings.force) {
+        (true, _) => Start::Resume,
+        (false, false) => Start::Fresh,
+        (false, true) => Start::Anew,
+    };
+    let (checkpoints, found, remarks) = Checkpoints::open(comm, directory, identity, start)?;
+    remarks.iter().for_each(|remark| context.progress.say(remark));
+    if let Some(found) = &found {
+        let (from, ranks) = (found.number, found.parts());
+        let line =
+            format!("goes on from checkpoint {from} of {ranks} ranks in {}", directory.display());
+        context.progress.say(&line);
+    }
+    let elapsed = Duration::from_secs_f64(context.meter.elapsed_s().max(0.0));
+    let every = settings.checkpoint_every.unwrap_or(CHECKPOINT_EVERY);
+    let breaks = Breaks::new(every, settings.max_time, elapsed);
+    context.saves = Some(Saves { checkpoints, breaks });
+    Ok(found)
+}
+
+/// How often a checkpoint is written when nobody says.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
+
+/// Keys that mean nothing without a directory.
+fn check_saving(settings: &Settings, merged: &Merged) -> Result<()> {
+    let alone = SAVING[1..].iter().find(|key| merged.is_set(key) && settings.checkpoint.is_none());
+    match alone {
+        Some(key) if *key != "resume" || settings.resume => Err(Error::usage(format!(
+            "{} needs a directory for checkpoints; give --checkpoint DIR",
+            merged.name(key)
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// A launcher that ends this rank from now on, while MPI is still being left, gets the error's exit code.
@@ -158,7 +249,8 @@ fn resolve<L: Launch>(
 ) -> Result<(L::Spec, Settings, Merged)> {
     let keys = L::KEYS;
     let defaults = Layer { source: Source::Default, ..deck::parse(keys.defaults, "")?.layer };
-    let optional = keys.optional.iter().chain(&COMMON).map(ToString::to_string);
+    let saving: &[&str] = if L::CHECKPOINTS { &SAVING } else { &[] };
+    let optional = keys.optional.iter().chain(&COMMON).chain(saving).map(ToString::to_string);
     let known: Vec<String> = defaults.values.keys().cloned().chain(optional).collect();
     let mut layers = vec![defaults];
     if let Some(file) = deck_file {
@@ -171,7 +263,8 @@ fn resolve<L: Launch>(
         }
         layers.push(deck.layer);
     }
-    let texts: Vec<&str> = keys.texts.iter().copied().chain(["record"]).collect();
+    let texts = keys.texts.iter().copied().chain(["record"]).chain(saving.iter().copied());
+    let texts: Vec<&str> = texts.filter(|key| *key != "resume").collect();
     layers.push(deck::environment(&known, &texts, |name| std::env::var(name).ok()));
     layers.push(flags.clone());
     let merged = deck::merge(&layers, &known, keys.exclusive)?;
@@ -181,6 +274,7 @@ fn resolve<L: Launch>(
         let name = merged.name("threads");
         return Err(Error::usage(format!("{name}: {threads}; give 1 or more, at most 1024")));
     }
+    check_saving(&settings, &merged)?;
     Ok((spec, settings, merged))
 }
 
@@ -193,7 +287,8 @@ fn check_targets<L: Launch>(
 ) -> Result<()> {
     let mut files = L::outputs(spec, merged);
     for (named, path) in &files {
-        target::check(path, named, settings.force)?;
+        // An output of the run that is to go on may have its name already; its part file tells.
+        target::check(path, named, settings.force || settings.resume)?;
     }
     let record = check_record(settings, &merged.name("record"), &L::output(spec))?;
     files.push((format!("the record ({})", merged.name("record")), record));
@@ -271,6 +366,7 @@ pub(super) fn context(
         fault: Fault::for_rank(comm.rank()),
         comm,
         meter,
+        saves: None,
     };
     context.meter.charge(Phase::Setup, context.meter.elapsed_s());
     Ok(context)

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::launch::{Keys, Launch, Named, Size};
+use serde_json::Value;
+
+use super::launch::{Keys, Launch, Named, Size, decisive};
 use crate::context::Context;
 use crate::deck::Merged;
 use crate::error::Result;
@@ -24,6 +26,8 @@ impl Launch for Mandelbrot {
         exclusive: &[spec::VIEW_KEYS],
     };
 
+    const CHECKPOINTS: bool = true;
+
     fn spec(merged: &Merged) -> Result<Spec> {
         Spec::from_deck(merged)
     }
@@ -39,6 +43,10 @@ impl Launch for Mandelbrot {
 
     fn describe(spec: &Spec, size: &Size) -> Result<Vec<String>> {
         Ok(estimate::describe(spec, size.ranks, size.local_ranks, size.threads))
+    }
+
+    fn identity(spec: &Spec) -> Result<Value> {
+        decisive(spec, &["schedule", "kernel"])
     }
 
     fn seed(spec: &Spec) -> u64 {

@@ -21,6 +21,7 @@ pub(super) fn recolor(args: &RecolorArgs, meter: Meter) -> Result<()> {
         threads: args.how.threads.map(usize::from),
         force: args.how.force,
         quiet: args.how.quiet,
+        ..Settings::default()
     };
     let spec = RecolorSpec::from_arguments(args)?;
     let output = spec.output.clone();
@@ -49,6 +50,6 @@ pub(super) fn recolor(args: &RecolorArgs, meter: Meter) -> Result<()> {
     };
     let request = Request { spec, force: settings.force };
     let context = context(Recolor::NAME, comm, meter, &settings)?;
-    let findings = job::run::<Recolor<'_>>(&request, &context, &run)?;
+    let findings = job::run::<Recolor<'_>>(&request, &context, None, &run)?;
     say_on_root(&context, &report(&context, &run, &findings))
 }

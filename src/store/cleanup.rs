@@ -4,17 +4,20 @@
 //! user interrupts, a batch system ends the job, or a launcher ends all ranks because one died, a
 //! thread of each rank removes them and then lets the signal do what it does. Every rank does it,
 //! because launchers kill soon after they warn. Only when all ranks are killed without a warning
-//! does a part file stay, which names its job.
+//! does a part file stay, which names its job. A run that writes checkpoints is asked to stop instead
+//! (`stop.rs`).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, exit};
+
+use crate::stop;
 
 /// Set when a signal ends the process: nothing new is made from then on.
 static ENDING: AtomicBool = AtomicBool::new(false);
@@ -31,14 +34,22 @@ static HALF_MADE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// From now on `path` is removed when the process is ended.
 pub(super) fn watch(path: &Path) {
+    heed_signals();
+    lock().insert(path.to_path_buf());
+}
+
+/// From now on a signal ends this process in order, or asks a run that writes checkpoints to stop. Before MPI
+/// starts, which may take longer than a batch system waits.
+pub fn heed_signals() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
         // Without the thread files stay behind after a signal, which is no reason to fail.
-        let heeded = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| !is_ignored(*signal));
+        let all = [SIGINT, SIGTERM, SIGHUP, SIGUSR1];
+        let heeded = all.into_iter().filter(|signal| !is_ignored(*signal));
         if let Ok(mut signals) = Signals::new(heeded) {
             let thread = std::thread::Builder::new().name("cleanup".into());
             let wait = move || {
-                if let Some(signal) = signals.forever().next() {
+                if let Some(signal) = signals.forever().find(|&signal| !stop::take(signal)) {
                     ENDING.store(true, Ordering::Relaxed);
                     remove_all();
                     if let Ok(code) = u8::try_from(END_WITH.load(Ordering::SeqCst)) {
@@ -50,7 +61,6 @@ pub(super) fn watch(path: &Path) {
             thread.spawn(wait).ok();
         }
     });
-    lock().insert(path.to_path_buf());
 }
 
 /// The exit code that a signal gives this process instead of its own; none below 0.

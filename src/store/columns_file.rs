@@ -33,7 +33,7 @@ pub fn create_part<'a>(
 ) -> Result<(PartFile<'a>, Vec<Place>)> {
     let comm = &context.comm;
     let mut extents = Vec::new();
-    let part = PartFile::create(comm, &context.meter, target, force, |path| {
+    let part = PartFile::create(context, target, force, |path| {
         extents = context.meter.filing(|| make(path)).map_err(|cause| {
             // HDF5 knows the part file; the user knows the target.
             let message = cause

@@ -3,6 +3,7 @@
 //! The disk takes what was written while it is read back, in a thread of its own.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
@@ -11,6 +12,7 @@ use nix::errno::Errno;
 use super::crc;
 use crate::measure::Meter;
 use crate::num::{to_u64, to_usize};
+use crate::stop;
 
 /// Read-back goes in pieces of this size: large enough for the disk, small beside the outputs.
 const READ_BYTES: usize = 1 << 20;
@@ -27,6 +29,16 @@ pub(super) fn reserve(file: &File, bytes: i64) -> std::io::Result<()> {
     }
 }
 
+/// What ends a read-back that nothing is wrong with: the run is to stop, and has a checkpoint.
+#[derive(Debug, thiserror::Error)]
+#[error("asked to stop")]
+struct Stop;
+
+/// Whether a read-back ended because the run is to stop.
+pub(super) fn is_stop(cause: &std::io::Error) -> bool {
+    cause.get_ref().is_some_and(|inner| inner.is::<Stop>())
+}
+
 /// The CRC-64 of bytes that lie in the file; an error with the place that could not be read.
 pub(super) fn checksum(
     meter: &Meter,
@@ -37,6 +49,9 @@ pub(super) fn checksum(
     let mut buffer = vec![0_u8; READ_BYTES.min(to_usize(bytes))];
     let (mut at, end, mut sum) = (offset, offset + bytes, crc::checksum(&[]));
     while at < end {
+        if stop::must_end() {
+            return Err((at, std::io::Error::new(ErrorKind::Interrupted, Stop)));
+        }
         let piece = &mut buffer[..READ_BYTES.min(to_usize(end - at))];
         meter
             .reading(piece.len(), || file.read_exact_at(piece, at))

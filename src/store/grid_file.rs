@@ -6,7 +6,11 @@
 use std::ops::Range;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::Kept;
 use super::columns_file::create_part;
+use super::crc::Extent;
 use super::hdf5::{COUNTS, DataExtent, FRACTIONS, GridSpec, Hdf5Error, create};
 use super::part::{PartFile, Published};
 use crate::context::Context;
@@ -29,8 +33,15 @@ pub type Created = std::result::Result<Vec<DataExtent>, Hdf5Error>;
 /// Makes the file from its description; a job calls it once it has built that.
 pub type CreateGrid<'f> = dyn Fn(&GridSpec<'_>) -> Created + 'f;
 
+/// Where the datasets of a file lie.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct State {
+    counts: Dataset,
+    fractions: Option<Dataset>,
+}
+
 /// A dataset's place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Dataset {
     offset: u64,
     bytes: u64,
@@ -57,6 +68,31 @@ impl<'a> GridFile<'a> {
         let counts = find(COUNTS).ok_or_else(|| Error::internal("no counts in the grid"))?;
         let fractions = find(FRACTIONS);
         Ok(Self { context, part, counts, fractions, columns: columns.into() })
+    }
+
+    /// Collective. Goes on with a file that an earlier run began, `state` as [`keep`](Self::keep) told it.
+    ///
+    /// # Errors
+    /// As [`PartFile::resume`].
+    pub fn resume(
+        context: &'a Context,
+        target: &Path,
+        force: bool,
+        columns: u32,
+        (state, extents): (State, Vec<Extent>),
+    ) -> Result<Self> {
+        let part = PartFile::resume(context, target, force, extents)?;
+        let State { counts, fractions } = state;
+        Ok(Self { context, part, counts, fractions, columns: columns.into() })
+    }
+
+    /// Collective. Puts what was written on the disk; what a later run needs to go on.
+    ///
+    /// # Errors
+    /// When any rank cannot sync.
+    pub fn keep(&self) -> Result<(State, Kept)> {
+        let Self { counts, fractions, .. } = *self;
+        Ok((State { counts, fractions }, self.part.keep()?))
     }
 
     /// Collective. Writes runs of rows of each dataset: `counts` and `fractions` hold those of

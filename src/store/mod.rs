@@ -9,6 +9,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod checkpoint;
 pub mod cleanup;
 pub mod columns_file;
 pub mod crc;
@@ -16,6 +17,7 @@ mod disk;
 pub mod files;
 pub mod grid_file;
 pub mod hdf5;
+mod kept;
 pub mod part;
 pub mod part_dir;
 pub mod part_files;

@@ -12,10 +12,12 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::checkpoint::{Checkpoints, Kept};
 use super::crc::{self, Extent};
 use super::target::directory;
-use super::{cleanup, disk};
+use super::{cleanup, disk, kept};
 use crate::comm::{Comm, Op};
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::measure::Meter;
 use crate::measure::record::FileSum;
@@ -29,6 +31,8 @@ const BLOCK_BYTES: u64 = 4096;
 pub struct PartFile<'a> {
     comm: &'a Comm,
     meter: &'a Meter,
+    /// With checkpoints the part file stays for a later run to go on with.
+    checkpoints: Option<&'a Checkpoints>,
     target: PathBuf,
     part: PathBuf,
     force: bool,
@@ -47,17 +51,26 @@ impl<'a> PartFile<'a> {
     /// # Errors
     /// The same on all ranks, when root cannot create or any rank cannot open it.
     pub fn create(
-        comm: &'a Comm,
-        meter: &'a Meter,
+        context: &'a Context,
         target: &Path,
         force: bool,
         prepare: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Self> {
-        let part = part_path(target, &comm.decide(|| Ok(job_id()))?);
+        let Context { comm, meter, .. } = context;
+        let checkpoints = context.saves.as_ref().map(|saves| &saves.checkpoints);
+        let (part, force) = comm.decide(|| match checkpoints {
+            None => Ok((part_path(target, &job_id()), force)),
+            Some(_) => kept::make_way(target, force).map(|force| (kept::path(target), force)),
+        })?;
         let made =
             if comm.is_root() { Some(meter.opening(|| create_exclusive(&part))) } else { None };
+        let watch = || {
+            if checkpoints.is_none() {
+                cleanup::watch(&part);
+            }
+        };
         if matches!(made, Some(Ok(_))) {
-            cleanup::watch(&part);
+            watch();
         }
         let failed = made.as_ref().and_then(|made| made.as_ref().err().cloned());
         comm.agree(failed.map_or(Ok(()), Err)).inspect_err(|_| cleanup::remove_all())?;
@@ -75,10 +88,36 @@ impl<'a> PartFile<'a> {
         };
         let file = comm.agree(opened).inspect_err(remove)?;
         // A launcher may kill the rank that made the file before it can tidy up; any other will do.
-        cleanup::watch(&part);
-        Ok(Self {
-            comm,
-            meter,
+        watch();
+        Ok(Self::of(context, target, force, part, file))
+    }
+
+    /// Collective. Goes on with the part file that an earlier run left, of which `extents` are the pieces
+    /// that this rank answers for. They were compared with the file when the checkpoint was found.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or something else has taken the target's place meanwhile.
+    pub fn resume(
+        context: &'a Context,
+        target: &Path,
+        force: bool,
+        extents: Vec<Extent>,
+    ) -> Result<Self> {
+        let (comm, part) = (&context.comm, kept::path(target));
+        let force = comm.decide(|| kept::may_replace(target, force))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
+        let opened = context.meter.opening(|| open_patiently_as(&options, &part));
+        let resumed = Self::of(context, target, force, part, comm.agree(opened)?);
+        *resumed.extents.borrow_mut() = extents;
+        Ok(resumed)
+    }
+
+    fn of(context: &'a Context, target: &Path, force: bool, part: PathBuf, file: File) -> Self {
+        Self {
+            comm: &context.comm,
+            meter: &context.meter,
+            checkpoints: context.saves.as_ref().map(|saves| &saves.checkpoints),
             target: target.to_path_buf(),
             part,
             force,
@@ -86,7 +125,19 @@ impl<'a> PartFile<'a> {
             extents: RefCell::default(),
             synced: Cell::default(),
             published: false,
-        })
+        }
+    }
+
+    /// Collective. Puts what was written on the disk and names it, for a checkpoint.
+    ///
+    /// # Errors
+    /// When any rank cannot sync.
+    pub fn keep(&self) -> Result<Kept> {
+        let synced = self.meter.filing(|| self.file.sync_data());
+        self.comm.agree(synced.map_err(|cause| self.error("sync", &cause)))?;
+        let path = std::path::absolute(&self.part);
+        let path = path.map_err(|cause| self.error("find the place of", &cause))?;
+        Ok(Kept { path, extents: self.extents.borrow().clone() })
     }
 
     /// Collective. Root reserves `bytes` on the disk, so that a full one is found before the work.
@@ -234,7 +285,7 @@ impl<'a> PartFile<'a> {
 
     fn read_checksum(&self, offset: u64, bytes: u64) -> Result<u64> {
         disk::checksum(self.meter, &self.file, offset, bytes)
-            .map_err(|(at, cause)| self.error(format!("read back at {at} of"), &cause))
+            .map_err(|(at, cause)| self.read_error_at(at, &cause))
     }
 
     /// Collective. Puts what was written on the disk: what has not gone there during the read-back.
@@ -265,7 +316,10 @@ impl<'a> PartFile<'a> {
             let parent = File::open(directory(&self.target))?;
             let mode = std::fs::Permissions::from_mode(0o666 & !umask());
             self.file.set_permissions(mode)?;
-            if self.force {
+            if let Some(checkpoints) = self.checkpoints {
+                kept::publish(&self.file, &self.part, &self.target, self.force)?;
+                checkpoints.leave_behind(self.part.clone());
+            } else if self.force {
                 std::fs::rename(&self.part, &self.target)?;
             } else {
                 rename_to_new(&self.part, &self.target)?;
@@ -278,6 +332,13 @@ impl<'a> PartFile<'a> {
     /// The error of reading back.
     pub fn read_error(&self, cause: &std::io::Error) -> Error {
         self.error("read back", cause)
+    }
+
+    fn read_error_at(&self, at: u64, cause: &std::io::Error) -> Error {
+        if disk::is_stop(cause) {
+            return Error::stopped("asked to stop while the output was read back");
+        }
+        self.error(format!("read back at {at} of"), cause)
     }
 
     fn error(&self, action: impl std::fmt::Display, cause: &std::io::Error) -> Error {
@@ -345,7 +406,9 @@ impl Published {
 
 impl Drop for PartFile<'_> {
     fn drop(&mut self) {
-        if !self.published && self.comm.is_root() {
+        // A run can go on with it once a checkpoint tells of it.
+        let stays = self.checkpoints.is_some_and(Checkpoints::any);
+        if !self.published && self.comm.is_root() && !stays {
             discard(&self.part);
         }
         cleanup::forget(&self.part);

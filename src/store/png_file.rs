@@ -7,6 +7,10 @@
 use std::ops::Range;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::Kept;
+use super::crc::Extent;
 use super::part::{PartFile, Published};
 use super::png::{EncodedStrip, Layout, combine_adler};
 use crate::comm::Op;
@@ -15,6 +19,13 @@ use crate::error::Result;
 use crate::measure::record::FileSum;
 use crate::num::{to_u64, to_usize};
 use crate::partition::displacements;
+
+/// How far a file has grown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    end: u64,
+    adler: u32,
+}
 
 /// The file while it grows.
 pub struct PngFile<'a> {
@@ -38,12 +49,35 @@ impl<'a> PngFile<'a> {
         layout: Layout,
         texts: &[(&str, &str)],
     ) -> Result<Self> {
-        let part = PartFile::create(&context.comm, &context.meter, target, force, |_| Ok(()))?;
+        let part = PartFile::create(context, target, force, |_| Ok(()))?;
         let header = layout.header(texts);
         let end = to_u64(header.len());
         let written = if context.comm.is_root() { part.write_at(0, &header) } else { Ok(()) };
         context.comm.agree(written)?;
         Ok(Self { context, part, layout, end, adler: 1 })
+    }
+
+    /// Collective. Goes on with a file whose first strips are there, `state` as [`keep`](Self::keep) told it.
+    ///
+    /// # Errors
+    /// As [`PartFile::resume`].
+    pub fn resume(
+        context: &'a Context,
+        target: &Path,
+        force: bool,
+        layout: Layout,
+        (state, extents): (State, Vec<Extent>),
+    ) -> Result<Self> {
+        let part = PartFile::resume(context, target, force, extents)?;
+        Ok(Self { context, part, layout, end: state.end, adler: state.adler })
+    }
+
+    /// Collective. Puts what was written on the disk; what a later run needs to go on.
+    ///
+    /// # Errors
+    /// When any rank cannot sync.
+    pub fn keep(&self) -> Result<(State, Kept)> {
+        Ok((State { end: self.end, adler: self.adler }, self.part.keep()?))
     }
 
     /// Collective. Encodes and writes the strips of `band`, of which `mine` are this rank's.

@@ -1,0 +1,212 @@
+//! What a picture's checkpoint holds, and how a run goes on from it with any number of ranks.
+//!
+//! Whole bands lie in the part files; their strips are counted, because bands are cut by the number of
+//! ranks and strips are not. Of the band at hand each rank keeps the tiles that it has computed, with their
+//! counts: some ten megabytes. Bytes of a rank's part: the checksums of the counts that it wrote, then tiles.
+
+use serde::{Deserialize, Serialize};
+
+use super::bands::Band;
+use super::compute::{Computed, Tally};
+use super::spec::Spec;
+use crate::comm::{Comm, Op};
+use crate::context::Context;
+use crate::num::{to_u64, to_usize};
+use crate::partition::{DonePixels, Tile, cut_rows};
+use crate::store::crc::Extent;
+use crate::store::{grid_file, png_file};
+
+/// What the ranks share; sums are those of all ranks.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct State {
+    /// Strips that were counted for the histogram, before the picture is made.
+    pub surveyed_strips: u64,
+    /// Strips that are in the files.
+    pub written_strips: u64,
+    /// The bins of what was surveyed.
+    pub bins: Option<Vec<u64>>,
+    /// Whether these bins are all.
+    pub is_surveyed: bool,
+    /// Whether the PNG has its end.
+    pub is_complete: bool,
+    /// The files.
+    pub png: png_file::State,
+    /// The raw channels.
+    pub grid: Option<grid_file::State>,
+    /// Sums of what is in the files.
+    pub sums: Sums,
+}
+
+/// Sums over all bands in the files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sums {
+    /// While computing.
+    pub computed: Tally,
+    /// Over the rows that were written.
+    pub written: Tally,
+    /// Pixels that the check recomputed.
+    pub checked: u64,
+    /// Bytes that changed ranks.
+    pub moved_bytes: u64,
+}
+
+impl Sums {
+    /// Collective. The sums of all ranks' sums.
+    #[must_use]
+    pub fn reduced(self, context: &Context) -> Self {
+        let mut rest = [self.checked, self.moved_bytes];
+        context.comm.all_reduce(Op::Sum, &mut rest);
+        let [checked, moved_bytes] = rest;
+        let (computed, written) = (self.computed.reduced(context), self.written.reduced(context));
+        Self { computed, written, checked, moved_bytes }
+    }
+}
+
+/// A rank's own part.
+#[derive(Default)]
+pub struct Own {
+    /// Checksums of counts by their place in the picture.
+    pub counts_sums: Vec<Extent>,
+    /// Tiles of the band at hand.
+    pub tiles: Vec<Computed>,
+}
+
+/// As bytes.
+pub fn encode(counts_sums: &[Extent], batches: &[&[Computed]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    put(&mut out, to_u64(counts_sums.len()));
+    for extent in counts_sums {
+        [extent.offset, extent.bytes, extent.crc64]
+            .into_iter()
+            .for_each(|word| put(&mut out, word));
+    }
+    for batch in batches.iter().copied().flatten() {
+        put(&mut out, to_u64(batch.tiles.len()));
+        put(&mut out, to_u64(batch.fractions.len()));
+        for tile in &batch.tiles {
+            let words = [tile.x0, tile.y0, tile.width, tile.height];
+            words.into_iter().for_each(|word| out.extend(word.to_le_bytes()));
+        }
+        batch.counts.iter().for_each(|count| out.extend(count.to_le_bytes()));
+        batch.fractions.iter().for_each(|fraction| out.extend(fraction.to_le_bytes()));
+    }
+    out
+}
+
+/// What [`encode`] wrote for `spec`.
+///
+/// # Errors
+/// A sentence, when the bytes are something else.
+pub fn decode(bytes: &[u8], spec: &Spec, into: &mut Own) -> Result<(), String> {
+    decoded(bytes, spec, into).ok_or_else(|| "a part of the checkpoint is not a picture's".into())
+}
+
+fn decoded(bytes: &[u8], spec: &Spec, into: &mut Own) -> Option<()> {
+    let mut rest = bytes;
+    for _ in 0..take(&mut rest)? {
+        let [offset, bytes, crc64] = [take(&mut rest)?, take(&mut rest)?, take(&mut rest)?];
+        into.counts_sums.push(Extent { offset, bytes, crc64 });
+    }
+    while !rest.is_empty() {
+        let (tile_count, fraction_count) = (take(&mut rest)?, take(&mut rest)?);
+        let mut tiles = Vec::new();
+        for _ in 0..tile_count {
+            let [x0, y0, width, height] = words::<4>(&mut rest)?.map(u32::from_le_bytes);
+            let inside =
+                x0.checked_add(width)? <= spec.width && y0.checked_add(height)? <= spec.height;
+            tiles.push(inside.then_some(Tile { x0, y0, width, height })?);
+        }
+        let area = tiles.iter().map(Tile::area).sum::<u64>();
+        let fractions = if spec.needs_fraction() { area } else { 0 };
+        if fraction_count != fractions || to_u64(rest.len()) < 4 * (area + fractions) {
+            return None;
+        }
+        let (counts, tail) = rest.split_at(4 * to_usize(area));
+        let (fractions, tail) = tail.split_at(4 * to_usize(fractions));
+        rest = tail;
+        let counts: Vec<u32> =
+            counts.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+        let fractions =
+            fractions.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        let tally = Tally::of(&counts, spec.max_iterations);
+        into.tiles.push(Computed { tiles, counts, fractions, tally });
+    }
+    Some(())
+}
+
+/// Takes what lies in a band out of `saved`; the rest stays for later bands.
+pub fn take_band(saved: &mut Vec<Computed>, band: &Band, max_iterations: u32) -> Vec<Computed> {
+    let mut taken = Vec::new();
+    let inside = |piece: &Tile| band.rows.contains(&piece.y0);
+    let cuts = [0, band.rows.start, band.rows.end, u32::MAX];
+    for batch in std::mem::take(saved) {
+        let (mut here, mut there) = (Piece::default(), Piece::default());
+        for (tile, pixels) in batch.each() {
+            for (_, piece) in cut_rows(tile, &cuts) {
+                let above = u64::from(piece.y0 - tile.y0) * u64::from(piece.width);
+                let start = pixels.start + to_usize(above);
+                let range = start..start + to_usize(piece.area());
+                let to = if inside(&piece) { &mut here } else { &mut there };
+                to.tiles.push(piece);
+                to.counts.extend_from_slice(&batch.counts[range.clone()]);
+                to.fractions.extend_from_slice(batch.fractions.get(range).unwrap_or(&[]));
+            }
+        }
+        taken.extend(here.computed(max_iterations));
+        saved.extend(there.computed(max_iterations));
+    }
+    taken
+}
+
+#[derive(Default)]
+struct Piece {
+    tiles: Vec<Tile>,
+    counts: Vec<u32>,
+    fractions: Vec<f32>,
+}
+
+impl Piece {
+    fn computed(self, max_iterations: u32) -> Option<Computed> {
+        let Self { tiles, counts, fractions } = self;
+        let tally = Tally::of(&counts, max_iterations);
+        (!tiles.is_empty()).then_some(Computed { tiles, counts, fractions, tally })
+    }
+}
+
+/// Edge of the tiles in which what is left is computed, and for so many steps that a tile of those would
+/// take long.
+const EDGE: u32 = 32;
+const EDGE_OF_LONG: u32 = 8;
+const LONG: u32 = 1 << 20;
+
+/// Collective. What no rank has computed of a band, in the same tiles on all ranks; `None` when that is all.
+pub fn left(comm: &Comm, spec: &Spec, band: &Band, computed: &[Computed]) -> Option<Vec<Tile>> {
+    let mut pixels = [computed.iter().map(|batch| batch.tally.pixels).sum::<u64>()];
+    comm.all_reduce(Op::Sum, &mut pixels);
+    if pixels[0] == 0 {
+        return None;
+    }
+    let mut done = DonePixels::none(spec.width, band.rows.clone());
+    computed.iter().flat_map(|batch| &batch.tiles).for_each(|tile| done.mark(tile));
+    comm.all_reduce(Op::Sum, done.words());
+    Some(done.left(if spec.max_iterations > LONG { EDGE_OF_LONG } else { EDGE }))
+}
+
+fn put(out: &mut Vec<u8>, word: u64) {
+    out.extend(word.to_le_bytes());
+}
+
+fn take(rest: &mut &[u8]) -> Option<u64> {
+    let (word, tail) = rest.split_first_chunk::<8>()?;
+    *rest = tail;
+    Some(u64::from_le_bytes(*word))
+}
+
+fn words<const N: usize>(rest: &mut &[u8]) -> Option<[[u8; 4]; N]> {
+    let mut words = [[0; 4]; N];
+    for word in &mut words {
+        let (first, tail) = rest.split_first_chunk::<4>()?;
+        (*word, *rest) = (*first, tail);
+    }
+    Some(words)
+}

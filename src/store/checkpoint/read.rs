@@ -1,0 +1,229 @@
+//! Finding the newest checkpoint that is whole.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use serde_json::Value;
+
+use super::format::{Head, Kept, Part, Unreadable};
+use super::{HEAD, name, part_name, share};
+use crate::comm::Comm;
+use crate::error::{Error, Result};
+use crate::num::{to_u64, to_usize};
+use crate::store::crc::{self, Extent};
+
+/// Pieces in which kept files are read.
+const READ_BYTES: usize = 1 << 20;
+
+/// A checkpoint that is whole: every rank can read every part.
+#[derive(Clone, Debug)]
+pub struct Found {
+    directory: PathBuf,
+    /// Its number.
+    pub number: u64,
+    /// What the job said for all ranks.
+    pub state: Value,
+    parts: u64,
+}
+
+impl Found {
+    /// How many ranks wrote it.
+    pub fn parts(&self) -> u64 {
+        self.parts
+    }
+
+    /// What rank `part` of those wrote, and its pieces of files outside. Local.
+    ///
+    /// # Errors
+    /// When it cannot be read any more.
+    pub fn part(&self, part: u64) -> Result<(Vec<u8>, Vec<Kept>)> {
+        let path = self.directory.join(part_name(part));
+        let bytes = read_file(&path).map_err(|cause| Error::io("read", &path, &cause))?;
+        let part = Part::decode(&bytes)
+            .ok_or_else(|| Error::bad_input(format!("{} changed meanwhile", path.display())))?;
+        Ok((part.data, part.kept))
+    }
+
+    /// The same for all parts that are this rank's when they are dealt to the ranks in turn. Local.
+    ///
+    /// # Errors
+    /// As [`part`](Self::part).
+    pub fn mine(&self, comm: &Comm) -> Result<Vec<(Vec<u8>, Vec<Kept>)>> {
+        share(to_usize(self.parts), comm).map(|part| self.part(to_u64(part))).collect()
+    }
+
+    /// The state as the job's own type.
+    ///
+    /// # Errors
+    /// When another version of the job wrote it.
+    pub fn state<T: serde::de::DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_value(self.state.clone()).map_err(|cause| {
+            Error::bad_input(format!("the checkpoint {}: {cause}", self.directory.display()))
+        })
+    }
+}
+
+/// Numbers of the checkpoints in a directory, ascending.
+pub fn numbers(directory: &Path) -> Result<Vec<u64>> {
+    let list = || -> std::io::Result<Vec<u64>> {
+        let mut numbers: Vec<u64> = std::fs::read_dir(directory)?
+            .filter_map(|entry| {
+                let entry = entry.ok()?.file_name().into_string().ok()?;
+                let number = entry.strip_prefix("ckpt-")?.parse().ok()?;
+                (entry == name(number)).then_some(number)
+            })
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    };
+    list().map_err(|cause| Error::io("list the checkpoints in", directory, &cause))
+}
+
+/// Collective. The newest one that is whole; remarks on those that are not.
+///
+/// # Errors
+/// When one was made with other parameters or by a later program, or when none is whole.
+pub fn newest(
+    comm: &Comm,
+    directory: &Path,
+    identity: &Value,
+    numbers: &[u64],
+) -> Result<(Option<Found>, Vec<String>)> {
+    let mut remarks = Vec::new();
+    for &number in numbers.iter().rev() {
+        let path = directory.join(name(number));
+        let head = comm.decide(|| look(&path, identity))?;
+        let problem = match head {
+            Ok(head) => match comm.agree(whole(&path, &head, comm).map_err(Error::bad_input)) {
+                Ok(()) => {
+                    let parts = to_u64(head.parts.len());
+                    let found = Found { directory: path, number, state: head.state, parts };
+                    return Ok((Some(found), remarks));
+                }
+                Err(problem) => problem.message,
+            },
+            Err(problem) => problem,
+        };
+        remarks.push(format!("{} is damaged: {problem}; trying the one before", path.display()));
+    }
+    match remarks.pop() {
+        None => Ok((None, remarks)),
+        Some(last) => {
+            let told = last.replace("; trying the one before", "");
+            Err(Error::bad_input(format!(
+                "--resume: no checkpoint in {} is whole ({told}); --force without --resume starts anew",
+                directory.display()
+            )))
+        }
+    }
+}
+
+/// On root: the head, or what is wrong with it.
+fn look(path: &Path, identity: &Value) -> Result<std::result::Result<Head, String>> {
+    let bytes = match read_file(&path.join(HEAD)) {
+        Ok(bytes) => bytes,
+        Err(cause) => return Ok(Err(format!("its head cannot be read: {cause}"))),
+    };
+    let head = match Head::decode(&bytes) {
+        Ok(head) => head,
+        Err(Unreadable::Damaged(problem)) => return Ok(Err(problem)),
+        Err(Unreadable::Newer(what)) => {
+            return Err(Error::usage(format!(
+                "--resume: {} has {what}; this is dcomp {}: go on with that program, or start anew with \
+                 --force",
+                path.display(),
+                env!("CARGO_PKG_VERSION")
+            )));
+        }
+    };
+    match difference(&head.identity, identity) {
+        None => Ok(Ok(head)),
+        Some(what) => Err(Error::usage(format!(
+            "--resume: {} was made with {what}; go on with the same parameters and inputs, or start anew \
+             with --force",
+            path.display()
+        ))),
+    }
+}
+
+/// The first thing that two runs do not have in common.
+fn difference(before: &Value, now: &Value) -> Option<String> {
+    if before == now {
+        return None;
+    }
+    if let (Value::Object(before), Value::Object(now)) = (before, now) {
+        let keys = before.keys().chain(now.keys().filter(|key| !before.contains_key(*key)));
+        for key in keys {
+            let (one, other) = (before.get(key), now.get(key));
+            let both = (one.unwrap_or(&Value::Null), other.unwrap_or(&Value::Null));
+            if let (Value::Object(_), Value::Object(_)) = both {
+                if let Some(inner) = difference(both.0, both.1) {
+                    return Some(inner);
+                }
+            } else if both.0 != both.1 {
+                return Some(format!("{key} {}, now it is {}", both.0, both.1));
+            }
+        }
+    }
+    Some(format!("{before}, now it is {now}"))
+}
+
+/// Local. Reads this rank's share of the parts, and of the files they need; says what is wrong.
+fn whole(path: &Path, head: &Head, comm: &Comm) -> std::result::Result<(), String> {
+    let mut kept: Vec<Kept> = Vec::new();
+    for at in share(head.parts.len(), comm) {
+        let (entry, file) = (&head.parts[at], part_name(to_u64(at)));
+        let read = read_file(&path.join(&file));
+        let bytes = read.map_err(|cause| format!("{file} cannot be read: {cause}"))?;
+        let same =
+            to_u64(bytes.len()) == entry.bytes && crc::hex(crc::checksum(&bytes)) == entry.crc64;
+        match Part::decode(&bytes).filter(|_| same) {
+            Some(part) => kept.extend(part.kept),
+            None => return Err(format!("{file} has a wrong length or checksum")),
+        }
+    }
+    kept.iter().try_for_each(unchanged)
+}
+
+/// A file outside has the pieces that it had.
+fn unchanged(kept: &Kept) -> std::result::Result<(), String> {
+    if kept.extents.is_empty() {
+        return Ok(());
+    }
+    let path = kept.path.display();
+    let mut options = std::fs::OpenOptions::new();
+    let opened = options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&kept.path);
+    let file = opened.map_err(|cause| format!("{path} cannot be opened: {cause}"))?;
+    for extent in &kept.extents {
+        let Extent { offset, bytes, crc64 } = *extent;
+        let found = checksum(&file, extent)
+            .map_err(|cause| format!("{path} cannot be read at {offset}: {cause}"))?;
+        if found != crc64 {
+            return Err(format!("bytes {offset}..{} of {path} changed", offset + bytes));
+        }
+    }
+    Ok(())
+}
+
+fn checksum(file: &File, extent: &Extent) -> std::io::Result<u64> {
+    let mut buffer = vec![0; READ_BYTES.min(to_usize(extent.bytes))];
+    let (mut at, end, mut sum) = (extent.offset, extent.offset + extent.bytes, crc::checksum(&[]));
+    while at < end {
+        let piece = &mut buffer[..READ_BYTES.min(to_usize(end - at))];
+        file.read_exact_at(piece, at)?;
+        sum = crc::combine(sum, crc::checksum(piece), to_u64(piece.len()));
+        at += to_u64(piece.len());
+    }
+    Ok(sum)
+}
+
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
