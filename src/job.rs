@@ -277,6 +277,7 @@ fn assemble(context: &Context, run: &Run, ending: &Ending, findings: &Findings) 
             "bytes": stats.bytes,
             "seconds": stats.seconds,
             "resumed_from": stats.resumed_from,
+            "identity": saves.checkpoints.identity(),
         });
     }
     Some(record)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::util::{Dir, Run};
+use crate::util::{Dir, Run, processes_in};
 
 /// Five seconds from the fault, plus what a start of the launcher takes on a busy machine.
 const END_S: u32 = 5;
@@ -125,18 +125,6 @@ fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
         assert!(start.elapsed() < Duration::from_secs(START_S.into()), "waited in vain");
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-/// Ids of dcomp processes that work in this test's directory.
-fn processes_in(dir: &Dir) -> Vec<String> {
-    let here = dir.path("").canonicalize().unwrap();
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    let ours = entries.filter(|entry| {
-        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-        let works_in = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-        name.trim() == "dcomp" && works_in == here
-    });
-    ours.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 /// Once all four ranks are there and the part file says that they are past planning: rank 3.

@@ -23,6 +23,7 @@ mod record;
 mod scaling;
 mod scaling_edges;
 mod sorting;
+mod survive;
 mod tidy;
 mod usage;
 mod util;

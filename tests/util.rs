@@ -188,6 +188,18 @@ impl Done {
     }
 }
 
+/// Ids of dcomp processes that work in this test's directory.
+pub fn processes_in(dir: &Dir) -> Vec<String> {
+    let here = dir.path("").canonicalize().unwrap();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let ours = entries.filter(|entry| {
+        let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+        let works_in = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
+        name.trim() == "dcomp" && works_in == here
+    });
+    ours.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
 /// Whether this process is root, which mounting needs.
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()

@@ -12,7 +12,7 @@ use crate::partition::{Keepers, cyclic};
 /// Pixels of a band per rank. A pixel costs 8 bytes of counts and fractions, at most twice at a
 /// time (computed and packed, or received and placed): 32 MiB, far under the 200 MB that a rank
 /// may take for a 32 768 x 32 768 picture.
-const PIXELS_PER_RANK: u64 = 1 << 21;
+pub const PIXELS_PER_RANK: u64 = 1 << 21;
 
 /// Pixels of a band altogether: the coarse pre-pass keeps one sample per 64 of them on every rank.
 const PIXELS_MAX: u64 = 1 << 29;
@@ -47,18 +47,19 @@ pub struct Band {
 impl Bands {
     /// Cuts a picture whose PNG has strips of `strip_rows` rows.
     pub fn new(width: u32, height: u32, strip_rows: u64, ranks: u64) -> Self {
-        Self::after(0, (width, height), strip_rows, ranks)
+        Self::after(0, (width, height), strip_rows, (ranks, PIXELS_PER_RANK))
     }
 
-    /// Cuts what follows the first `first_strip` strips of such a picture.
+    /// Cuts what follows the first `first_strip` strips of such a picture, for ranks that take so many
+    /// pixels each.
     pub fn after(
         first_strip: u64,
         (width, height): (u32, u32),
         strip_rows: u64,
-        ranks: u64,
+        (ranks, pixels_per_rank): (u64, u64),
     ) -> Self {
         let (width, height) = (u64::from(width), u64::from(height));
-        let pixels = (PIXELS_PER_RANK.saturating_mul(ranks)).min(PIXELS_MAX);
+        let pixels = (pixels_per_rank.saturating_mul(ranks)).min(PIXELS_MAX);
         let strips = height.div_ceil(strip_rows).saturating_sub(first_strip);
         let most = (pixels / (width * strip_rows)).max(1);
         // Equal bands rather than full ones and a rest, each with equally many strips for all ranks
@@ -188,7 +189,7 @@ mod tests {
         ) {
             let first = done * u64::from(height).div_ceil(strip_rows) / 80;
             let first = first.min(u64::from(height).div_ceil(strip_rows));
-            let bands = Bands::after(first, (width, height), strip_rows, ranks);
+            let bands = Bands::after(first, (width, height), strip_rows, (ranks, PIXELS_PER_RANK));
             let mut row = u32::try_from((first * strip_rows).min(height.into())).unwrap();
             for index in 0..bands.count() {
                 let band = bands.band(index);

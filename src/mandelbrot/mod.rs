@@ -314,8 +314,7 @@ impl<'a> Render<'a> {
         png: PngFile<'a>,
         grid: Option<GridFile<'a>>,
     ) -> Self {
-        let strip_rows = png.layout().rows_per_strip();
-        let bands = Bands::new(spec.width, spec.height, strip_rows, context.comm.size());
+        let bands = bands_after(0, spec, context);
         let needs_histogram = spec.palette.needs_histogram();
         let colorer =
             (!needs_histogram).then(|| Colorer::new(spec.palette, spec.max_iterations, None));
@@ -360,9 +359,7 @@ impl<'a> Render<'a> {
             _ => None,
         };
         let mut render = Self::of(spec, context, png, grid);
-        let size = (spec.width, spec.height);
-        let after =
-            |strips| Bands::after(strips, size, spec.layout().rows_per_strip(), comm.size());
+        let after = |strips| bands_after(strips, spec, context);
         // What was surveyed counts where it is wanted: a picture that is one band is not surveyed.
         let surveys = render.survey.is_some();
         if let (Some(bins), Some(histogram)) = (state.bins, &mut render.histogram)
@@ -413,6 +410,13 @@ impl<'a> Render<'a> {
         let surveys = self.surveys();
         self.bands_of(round).band(if round < surveys { round } else { round - surveys })
     }
+}
+
+/// The bands that follow so many strips; `DCOMP_BAND_PIXELS` makes many of them in tests.
+fn bands_after(strips: u64, spec: &Spec, context: &Context) -> Bands {
+    let forced = std::env::var("DCOMP_BAND_PIXELS").ok().and_then(|text| text.parse().ok());
+    let workers = (context.comm.size(), forced.unwrap_or(bands::PIXELS_PER_RANK));
+    Bands::after(strips, (spec.width, spec.height), spec.layout().rows_per_strip(), workers)
 }
 
 fn colorer_of(spec: &Spec, histogram: Histogram) -> Colorer {

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::complete;
 use super::tell::{AGREED, on_one_rank, report, say, say_on_root};
 use crate::cli::Common;
 use crate::comm::launcher::{self, Launch as Launched};
@@ -158,13 +159,20 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     let comm = Comm::start()?;
     let decided = comm.decide(|| {
         let (mut spec, settings, merged) = resolve::<L>(flags, deck_file)?;
-        check_targets::<L>(&spec, &settings, deck_file, &merged)?;
-        L::complete(&mut spec);
-        Ok((spec, settings))
+        let outputs = L::outputs(&spec, &merged);
+        let complete = complete::already::<L>(&spec, &settings, &outputs)?;
+        if complete.is_none() {
+            check_targets::<L>(&spec, &settings, deck_file, &merged)?;
+            L::complete(&mut spec);
+        }
+        Ok((spec, settings, complete))
     });
     // From here on every error is agreed.
     AGREED.store(true, Ordering::SeqCst);
-    let (spec, settings) = agreed(decided)?;
+    let (spec, settings, complete) = agreed(decided)?;
+    if let Some(lines) = complete {
+        return if comm.is_root() { say(&lines) } else { Ok(()) };
+    }
     stop::decide(settings.checkpoint.is_some());
     let run = Run {
         output: Some(L::output(&spec)),
@@ -176,13 +184,13 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     agreed(L::fits(&request.spec, &context))?;
     let found = agreed(saves::<L>(&request.spec, &settings, &mut context))?;
     let findings = agreed(job::run::<L::Job<'_>>(&request, &context, found.as_ref(), &run))?;
+    let mut lines = report(&context, &run, &findings);
+    lines.extend(L::lines(&request.spec, &context, &findings));
     // The record is there: nothing is left that a later run could need.
     let Context { saves, comm, .. } = &mut context;
     if let Some(saves) = saves.take() {
         agreed(saves.checkpoints.finish(comm))?;
     }
-    let mut lines = report(&context, &run, &findings);
-    lines.extend(L::lines(&request.spec, &context, &findings));
     say_on_root(&context, &lines)
 }
 
@@ -194,7 +202,7 @@ fn saves<L: Launch>(
 ) -> Result<Option<Found>> {
     let Some(directory) = &settings.checkpoint else { return Ok(None) };
     let comm = &context.comm;
-    let identity = comm.decide(|| Ok(json!({ "job": name::<L>(), "spec": L::identity(spec)? })))?;
+    let identity = comm.decide(|| identity_of::<L>(spec))?;
     let start = match (settings.resume, settings.force) {
         (true, _) => Start::Resume,
         (false, false) => Start::Fresh,
@@ -213,6 +221,11 @@ fn saves<L: Launch>(
     let breaks = Breaks::new(every, settings.max_time, elapsed);
     context.saves = Some(Saves { checkpoints, breaks });
     Ok(found)
+}
+
+/// On root. What runs that go on from each other have in common.
+pub(super) fn identity_of<L: Launch>(spec: &L::Spec) -> Result<Value> {
+    Ok(json!({ "job": name::<L>(), "spec": L::identity(spec)? }))
 }
 
 /// How often a checkpoint is written when nobody says.

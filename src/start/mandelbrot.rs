@@ -61,10 +61,15 @@ impl Launch for Mandelbrot {
     fn lines(_spec: &Spec, context: &Context, findings: &Findings) -> Vec<String> {
         let iterations = findings.result["iterations_total"].as_u64().unwrap_or(0);
         let compute_s = context.meter.phase_s(Phase::Compute);
-        vec![format!(
-            "iterations {iterations}, interior pixels {}, {:.2} Giter/s in compute",
-            findings.result["interior_pixels"],
-            to_f64(iterations) / 1e9 / compute_s.max(1e-9),
-        )]
+        // A run that went on with another's work computed only a part of them.
+        let resumed =
+            context.saves.as_ref().and_then(|saves| saves.checkpoints.stats().resumed_from);
+        let rate = to_f64(iterations) / 1e9 / compute_s.max(1e-9);
+        let speed = match resumed {
+            None => format!(", {rate:.2} Giter/s in compute"),
+            Some(_) => String::new(),
+        };
+        let interior = &findings.result["interior_pixels"];
+        vec![format!("iterations {iterations}, interior pixels {interior}{speed}")]
     }
 }

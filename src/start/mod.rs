@@ -2,6 +2,7 @@
 //!
 //! `launch` is the sequence that all jobs share, each job's own file says what is its own.
 
+mod complete;
 mod counter_sort;
 mod generate;
 mod items;

@@ -49,6 +49,14 @@ pub(super) fn may_replace(target: &Path, force: bool) -> Result<bool> {
     Ok(force || ours)
 }
 
+/// Removes the part file's name when it is the target's second one.
+pub(super) fn forget(target: &Path) {
+    let part = path(target);
+    if same_file(target, &part) {
+        std::fs::remove_file(&part).ok();
+    }
+}
+
 fn same_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| {
         let meta = std::fs::symlink_metadata(path).ok()?;

@@ -140,6 +140,11 @@ impl Checkpoints {
         &self.directory
     }
 
+    /// What runs that go on from each other have in common.
+    pub fn identity(&self) -> &Value {
+        &self.identity
+    }
+
     /// What they cost so far.
     pub fn stats(&self) -> Stats {
         self.stats.get()
@@ -238,13 +243,37 @@ impl Checkpoints {
             std::fs::remove_file(path).ok();
         }
         comm.barrier();
-        if comm.is_root() {
-            std::fs::remove_file(self.directory.join(LOCK)).ok();
-            self.lock.take();
-            std::fs::remove_dir(&self.directory).ok();
-        }
+        self.there.borrow_mut().clear();
+        self.let_go();
         Ok(())
     }
+
+    /// On root: removes the lock, and the directory if nothing else is in it.
+    fn let_go(&mut self) {
+        if let Some(lock) = self.lock.take() {
+            std::fs::remove_file(self.directory.join(LOCK)).ok();
+            std::fs::remove_dir(&self.directory).ok();
+            drop(lock);
+        }
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        if !self.any() {
+            self.let_go();
+        }
+    }
+}
+
+/// Whether a directory holds a checkpoint.
+pub fn is_there(directory: &Path) -> bool {
+    read::numbers(directory).is_ok_and(|numbers| !numbers.is_empty())
+}
+
+/// Takes away the part file's name of a target that has been published.
+pub fn forget_part(target: &Path) {
+    kept::forget(target);
 }
 
 impl Kept {
@@ -288,13 +317,17 @@ fn hold(directory: &Path) -> Result<Flock<File>> {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path)
     };
-    let file = open().map_err(|cause| Error::io("open", &path, &cause))?;
     // A run that was just killed may live a moment longer.
-    let mut file = file;
     for _ in 0..30 {
+        let file = open().map_err(|cause| Error::io("open", &path, &cause))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((back, nix::errno::Errno::EWOULDBLOCK)) => file = back,
+            // The run that held it may have removed it at its end.
+            Ok(lock) if is_at(&lock, &path) => return Ok(lock),
+            Ok(_) => {
+                DirBuilder::new().mode(0o700).create(directory).ok();
+                continue;
+            }
+            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {}
             Err((_, cause)) => return Err(Error::io("lock", &path, &cause.into())),
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
@@ -303,6 +336,13 @@ fn hold(directory: &Path) -> Result<Flock<File>> {
         "--checkpoint {}: another run works with it; wait for its end or give another directory",
         directory.display()
     )))
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+    let there = std::fs::symlink_metadata(path).ok().map(identity);
+    file.metadata().ok().map(identity) == there
 }
 
 /// Removes what an interrupted run did not finish.
