@@ -11,6 +11,8 @@
 mod cluster;
 #[path = "slurm/studies.rs"]
 mod studies;
+#[path = "slurm/survive.rs"]
+mod survive;
 #[allow(dead_code, reason = "shared with the other tests")]
 #[path = "util.rs"]
 mod util;
@@ -27,7 +29,7 @@ use util::{Dir, Run};
 type Check = (&'static str, fn(&Cluster));
 
 /// Checks by name; each gets the running cluster.
-const CHECKS: [Check; 17] = [
+const CHECKS: [Check; 18] = [
     // The first one runs beside the others.
     ("a job near its time limit leaves nothing half made", time_limit),
     ("a machine that cannot is told what it lacks", cannot),
@@ -37,6 +39,7 @@ const CHECKS: [Check; 17] = [
     ("an agreed error keeps its exit code", agreed_errors),
     ("a rank that dies ends the job and leaves nothing half made", dead_ranks),
     ("a job that is told to go leaves nothing half made", told_to_go),
+    ("a stopped job requeues itself and ends with the bytes of one run", survive::requeued),
     ("srun without MPI is refused", no_mpi),
     ("hostile names arrive unharmed", hostile_names),
     ("scripts start what they say", command_lines),

@@ -231,10 +231,10 @@ pub(super) fn identity_of<L: Launch>(spec: &L::Spec) -> Result<Value> {
 /// How often a checkpoint is written when nobody says.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(600);
 
-/// Keys that mean nothing without a directory.
+/// Keys that mean nothing without a directory. A job script may set them for all runs, by the environment.
 fn check_saving(settings: &Settings, merged: &Merged) -> Result<()> {
-    let alone = SAVING[1..].iter().find(|key| merged.is_set(key) && settings.checkpoint.is_none());
-    match alone {
+    let meant = |key: &&&str| merged.is_set(key) && !merged.name(key).starts_with("DCOMP_");
+    match SAVING[1..].iter().find(meant).filter(|_| settings.checkpoint.is_none()) {
         Some(key) if *key != "resume" || settings.resume => Err(Error::usage(format!(
             "{} needs a directory for checkpoints; give --checkpoint DIR",
             merged.name(key)
