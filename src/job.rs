@@ -222,8 +222,8 @@ fn pause<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
 fn save<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
     let Some(saves) = &context.saves else { return Ok(()) };
     context.meter.phase(Phase::Write, || {
-        let saved = job.save()?;
-        saves.checkpoints.save(&context.comm, saved, || context.meter.elapsed_s())
+        let what = job.save()?;
+        saves.checkpoints.save(&context.comm, what, || context.meter.elapsed_s())
     })
 }
 

@@ -214,7 +214,7 @@ pub fn share(
     if draws {
         counter.reset(&context.comm, batch_count);
     }
-    let drawn = batch_count > 0;
+    let has_batches = batch_count > 0;
     let held = AtomicU64::new(0);
     let full = || held.load(Ordering::Relaxed) >= held_pixels_max;
     // On one node others draw what a full rank leaves. On several, the node's range must be drawn
@@ -266,7 +266,7 @@ pub fn share(
             context.look();
             on_progress((to_f64(held.load(Ordering::Relaxed)) / fair).min(1.0));
         };
-        while drawn && !leaves() {
+        while has_batches && !leaves() {
             let Some(batch) = counter.draw(comm, !full()) else { break };
             compute_batch(batch, &mut computed, &poll);
             poll();
@@ -277,7 +277,7 @@ pub fn share(
     };
     let worker = || {
         let mut computed = Vec::new();
-        while drawn && !leaves() {
+        while has_batches && !leaves() {
             let batch = match drawer.draw() {
                 Draw::Index(batch) => Some(batch),
                 Draw::Done => None,

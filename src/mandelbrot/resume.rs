@@ -76,16 +76,17 @@ pub fn encode(counts_sums: &[Extent], batches: &[&[Computed]]) -> Vec<u8> {
     let mut out = Vec::new();
     put(&mut out, to_u64(counts_sums.len()));
     for extent in counts_sums {
-        [extent.offset, extent.bytes, extent.crc64]
-            .into_iter()
-            .for_each(|word| put(&mut out, word));
+        for word in [extent.offset, extent.bytes, extent.crc64] {
+            put(&mut out, word);
+        }
     }
     for batch in batches.iter().copied().flatten() {
         put(&mut out, to_u64(batch.tiles.len()));
         put(&mut out, to_u64(batch.fractions.len()));
         for tile in &batch.tiles {
-            let words = [tile.x0, tile.y0, tile.width, tile.height];
-            words.into_iter().for_each(|word| out.extend(word.to_le_bytes()));
+            for word in [tile.x0, tile.y0, tile.width, tile.height] {
+                out.extend(word.to_le_bytes());
+            }
         }
         batch.counts.iter().for_each(|count| out.extend(count.to_le_bytes()));
         batch.fractions.iter().for_each(|fraction| out.extend(fraction.to_le_bytes()));
@@ -209,4 +210,82 @@ fn words<const N: usize>(rest: &mut &[u8]) -> Option<[[u8; 4]; N]> {
         (*word, *rest) = (*first, tail);
     }
     Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mandelbrot::bands::Bands;
+
+    fn batch(tiles: Vec<Tile>, fractions: bool) -> Computed {
+        let pixels = |tile: &Tile| {
+            let rows = tile.rows();
+            let columns = tile.columns();
+            rows.flat_map(move |y| columns.clone().map(move |x| 1 + 1000 * y + x))
+                .collect::<Vec<_>>()
+        };
+        let counts: Vec<u32> = tiles.iter().flat_map(pixels).collect();
+        let parts = if fractions { counts.len() } else { 0 };
+        let fractions = vec![0.5; parts];
+        let tally = Tally::of(&counts, 1 << 24);
+        Computed { tiles, counts, fractions, tally }
+    }
+
+    fn spec(palette: &str) -> Spec {
+        let deck = format!(
+            "width = 50\nheight = 40\nmax_iterations = 16777216\noutput = \"o\"\npalette = \"{palette}\"\n\
+             depth = 8\nschedule = \"block\"\nkernel = \"auto\"\nseed = 1\nregion = [-2.5, 1.0, -1.0, 1.0]"
+        );
+        let layer = crate::deck::parse(&deck, "test").unwrap().layer;
+        let known: Vec<String> = layer.values.keys().cloned().collect();
+        Spec::from_deck(&crate::deck::merge(&[layer], &known, &[]).unwrap()).unwrap()
+    }
+
+    proptest! {
+        /// What comes back from bytes, band by band, is every pixel once, with its count.
+        #[test]
+        fn tiles_survive_bytes_and_bands(
+            cuts in proptest::collection::vec(1_u32..12, 1..6), ranks in 1_u64..5, smooth: bool,
+        ) {
+            let spec = spec(if smooth { "viridis" } else { "classic" });
+            let mut tiles = Vec::new();
+            let mut y0 = 0;
+            for height in cuts {
+                let height = height.min(40 - y0);
+                if height > 0 {
+                    tiles.push(Tile { x0: 3, y0, width: 40, height });
+                }
+                y0 += height;
+            }
+            let sums = [Extent::of(5, b"abc")];
+            let one = batch(tiles, spec.needs_fraction());
+            let (area, bytes) = (one.tally, encode(&sums, &[&[one]]));
+            let mut own = Own::default();
+            decode(&bytes, &spec, &mut own).unwrap();
+            prop_assert_eq!(&own.counts_sums[..], &sums[..]);
+            let bands = Bands::after(0, (50, 40), 4, (ranks, 200));
+            let mut all = Tally::default();
+            for index in 0..bands.count() {
+                let band = bands.band(index);
+                for taken in take_band(&mut own.tiles, &band, spec.max_iterations) {
+                    all = all.plus(taken.tally);
+                    for (tile, pixels) in taken.each() {
+                        prop_assert!(tile.rows().all(|y| band.rows.contains(&y)));
+                        let expected = batch(vec![tile], false).counts;
+                        prop_assert_eq!(&taken.counts[pixels], &expected[..]);
+                    }
+                }
+            }
+            prop_assert!(own.tiles.is_empty());
+            prop_assert_eq!(all, area);
+            // A part that is cut short or of another picture is refused, or tells of less.
+            for end in (0..bytes.len()).step_by(13) {
+                let mut cut = Own::default();
+                let decoded = decode(&bytes[..end], &spec, &mut cut);
+                prop_assert!(decoded.is_err() || cut.tiles.is_empty());
+            }
+        }
+    }
 }

@@ -61,18 +61,19 @@ impl DonePixels {
                     cut(tile, edge, &mut tiles);
                 }
                 let same = |tile: &Tile| tile.columns() == columns && tile.height < edge;
-                next.push(match above.next_if(same) {
-                    Some(tile) => Tile { height: tile.height + 1, ..tile },
-                    None => {
-                        let width = columns.end - columns.start;
-                        Tile { x0: columns.start, y0: y, width, height: 1 }
-                    }
-                });
+                let width = columns.end - columns.start;
+                let fresh = Tile { x0: columns.start, y0: y, width, height: 0 };
+                let tile = above.next_if(same).unwrap_or(fresh);
+                next.push(Tile { height: tile.height + 1, ..tile });
             }
-            above.for_each(|tile| cut(tile, edge, &mut tiles));
+            for tile in above {
+                cut(tile, edge, &mut tiles);
+            }
             open = next;
         }
-        open.into_iter().for_each(|tile| cut(tile, edge, &mut tiles));
+        for tile in open {
+            cut(tile, edge, &mut tiles);
+        }
         tiles
     }
 

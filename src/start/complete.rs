@@ -37,7 +37,9 @@ pub(super) fn already<L: Launch>(
             return Ok(None);
         }
     }
-    outputs.iter().for_each(|(_, target)| checkpoint::forget_part(target));
+    for (_, target) in outputs {
+        checkpoint::forget_part(target);
+    }
     Ok(Some(vec![format!(
         "{}: complete and as recorded in {}; nothing is left to do",
         output.display(),

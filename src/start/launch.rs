@@ -209,7 +209,9 @@ fn saves<L: Launch>(
         (false, true) => Start::Anew,
     };
     let (checkpoints, found, remarks) = Checkpoints::open(comm, directory, identity, start)?;
-    remarks.iter().for_each(|remark| context.progress.say(remark));
+    for remark in &remarks {
+        context.progress.say(remark);
+    }
     if let Some(found) = &found {
         let (from, ranks) = (found.number, found.parts());
         let line =

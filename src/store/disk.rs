@@ -36,7 +36,7 @@ struct Stop;
 
 /// Whether a read-back ended because the run is to stop.
 pub(super) fn is_stop(cause: &std::io::Error) -> bool {
-    cause.get_ref().is_some_and(|inner| inner.is::<Stop>())
+    cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Stop>)
 }
 
 /// The CRC-64 of bytes that lie in the file; an error with the place that could not be read.

@@ -119,9 +119,9 @@ impl Part {
             out.extend_from_slice(name);
             put(&mut out, to_u64(extents.len()));
             for extent in extents {
-                [extent.offset, extent.bytes, extent.crc64]
-                    .into_iter()
-                    .for_each(|n| put(&mut out, n));
+                for number in [extent.offset, extent.bytes, extent.crc64] {
+                    put(&mut out, number);
+                }
             }
         }
         out.extend_from_slice(&self.data);

@@ -80,6 +80,7 @@ pub struct Stats {
 
 const LOCK: &str = "lock";
 const HEAD: &str = "head.json";
+const UNFINISHED: &str = "unfinished-";
 
 fn name(number: u64) -> String {
     format!("ckpt-{number:06}")
@@ -168,7 +169,7 @@ impl Checkpoints {
         let begin = seconds();
         let number = self.next.get();
         let done = self.directory.join(name(number));
-        let unfinished = self.directory.join(format!("{}.part", name(number)));
+        let unfinished = self.directory.join(format!("{UNFINISHED}{number:06}"));
         let written = self.write(comm, &unfinished, saved);
         let bytes = match written {
             Ok(bytes) => bytes,
@@ -347,7 +348,7 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Removes what an interrupted run did not finish.
 fn remove_unfinished(directory: &Path) -> Result<()> {
-    remove_matching(directory, |name| name.starts_with("ckpt-") && name.ends_with(".part"))
+    remove_matching(directory, |name| name.starts_with(UNFINISHED))
 }
 
 /// Removes all checkpoints, oldest first.

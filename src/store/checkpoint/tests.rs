@@ -67,12 +67,12 @@ fn a_second_run_and_a_later_format_are_refused() {
     let error = open(place.path(), &identity, Start::Resume).err().unwrap();
     assert!(error.message.contains("another run works with it"), "{error}");
     drop(held);
-    let head = place.path().join("ckpt-000001/head.json");
-    let text = std::fs::read_to_string(&head).unwrap();
+    let path = place.path().join("ckpt-000001/path.json");
+    let text = std::fs::read_to_string(&path).unwrap();
     let (body, _) = text.trim_end().rsplit_once('\n').unwrap();
     let newer = format!("{}\n", body.replace("\"version\":1", "\"version\":2"));
     let sum = crc::hex(crc::checksum(newer.as_bytes()));
-    std::fs::write(&head, format!("{newer}{sum}\n")).unwrap();
+    std::fs::write(&path, format!("{newer}{sum}\n")).unwrap();
     let error = open(place.path(), &identity, Start::Resume).err().unwrap();
     assert!(error.kind == Kind::Usage && error.message.contains("format 2"), "{error}");
     open(place.path(), &identity, Start::Anew).unwrap();
