@@ -1,5 +1,6 @@
 //! Runs that are stopped or killed and go on: the bytes are those of a run that nobody touched.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -172,7 +173,7 @@ fn killed_in(scene: &Scene, work: &Work, seed: u64) {
             victims.extend(launcher_of(&scene.dir));
         }
         let victim = victims.get(usize::try_from(random.below(9)).unwrap() % victims.len().max(1));
-        context.push_str(&format!(" {ranks:?} ranks killed after {delay} ms;"));
+        write!(context, " {ranks:?} ranks killed after {delay} ms;").unwrap();
         if let Some(victim) = victim {
             kill("-KILL", victim);
         }
@@ -273,7 +274,9 @@ fn a_signal_stops_all_ranks_in_time() {
             _ => launcher_of(&scene.dir),
         };
         let begin = Instant::now();
-        victims.iter().for_each(|victim| kill(signal, victim));
+        for victim in &victims {
+            kill(signal, victim);
+        }
         let code = child.wait().unwrap().code();
         assert_eq!(code, Some(75), "{signal} to {whom} of {ranks:?}");
         let took = begin.elapsed();

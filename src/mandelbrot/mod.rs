@@ -250,7 +250,7 @@ impl<'a> Job<'a> for Render<'a> {
                 "{checked} of {samples} sampled pixels were checked"
             )));
         }
-        let counts_crc64 = crate::store::part::joined(comm, &self.counts_sums, pixels * 4)?;
+        let counts_crc64 = crate::store::pieces::joined(comm, &self.counts_sums, pixels * 4)?;
         let mut outputs = vec![self.png.verify()?];
         if let Some(grid) = &self.grid {
             outputs.push(grid.verify()?);

@@ -17,8 +17,9 @@ use crate::measure::record::FileSum;
 use crate::store::columns_file::create_part;
 use crate::store::crc::Extent;
 use crate::store::hdf5::{NewNumbers, Value, create_numbers};
-use crate::store::part::{PartFile, Writer};
+use crate::store::part::PartFile;
 use crate::store::part_files::PartFiles;
+use crate::store::pieces::Writer;
 use crate::store::target::free_bytes;
 
 /// An output while it is made.

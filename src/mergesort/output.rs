@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::num::to_u64;
 use crate::store::crc::Extent;
-use crate::store::part::Writer;
+use crate::store::pieces::Writer;
 
 /// What was written.
 #[derive(Clone, Debug, Default)]

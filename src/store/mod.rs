@@ -21,6 +21,7 @@ mod kept;
 pub mod part;
 pub mod part_dir;
 pub mod part_files;
+pub mod pieces;
 pub mod png;
 pub mod png_file;
 pub mod target;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::crc::{self, Extent};
 use super::disk;
-use super::part::Writer;
 use super::part_dir::PartDir;
+use super::pieces::Writer;
 use crate::comm::Comm;
 use crate::error::{Error, Result};
 use crate::measure::Meter;
