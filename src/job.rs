@@ -125,8 +125,8 @@ pub struct Run {
     pub identity: Identity,
 }
 
-/// Collective. Runs a job from plan to record, from the beginning or from a checkpoint. The findings are there
-/// when it went well.
+/// Collective. Runs a job from plan to record, from the beginning or from a checkpoint. The findings are
+/// there when it went well.
 ///
 /// # Errors
 /// The job's error, or that of writing the record.

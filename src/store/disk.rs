@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use nix::errno::Errno;
 
 use super::crc;
+use crate::error::Error;
 use crate::measure::Meter;
 use crate::num::{to_u64, to_usize};
 use crate::stop;
@@ -34,22 +35,46 @@ pub(super) fn reserve(file: &File, bytes: i64) -> std::io::Result<()> {
 #[error("asked to stop")]
 struct Stop;
 
-/// Whether a read-back ended because the run is to stop.
-pub(super) fn is_stop(cause: &std::io::Error) -> bool {
-    cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Stop>)
+/// The error of a read-back, given what it is when the system refuses.
+pub(super) fn read_back_error(cause: &std::io::Error, refused: impl FnOnce() -> Error) -> Error {
+    if cause.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Stop>) {
+        return Error::stopped("asked to stop while the output was read back");
+    }
+    refused()
 }
 
-/// The CRC-64 of bytes that lie in the file; an error with the place that could not be read.
+/// The CRC-64 of bytes that lie in the file, read for the run's check, which ends when the run is to stop; an
+/// error with the place that could not be read.
+pub(super) fn read_back(
+    meter: &Meter,
+    file: &File,
+    offset: u64,
+    bytes: u64,
+) -> Result<u64, (u64, std::io::Error)> {
+    checksum_while(meter, file, offset, bytes, || !stop::must_end())
+}
+
+/// The same of bytes that the run needs to begin.
 pub(super) fn checksum(
     meter: &Meter,
     file: &File,
     offset: u64,
     bytes: u64,
 ) -> Result<u64, (u64, std::io::Error)> {
+    checksum_while(meter, file, offset, bytes, || true)
+}
+
+fn checksum_while(
+    meter: &Meter,
+    file: &File,
+    offset: u64,
+    bytes: u64,
+    goes_on: impl Fn() -> bool,
+) -> Result<u64, (u64, std::io::Error)> {
     let mut buffer = vec![0_u8; READ_BYTES.min(to_usize(bytes))];
     let (mut at, end, mut sum) = (offset, offset + bytes, crc::checksum(&[]));
     while at < end {
-        if stop::must_end() {
+        if !goes_on() {
             return Err((at, std::io::Error::new(ErrorKind::Interrupted, Stop)));
         }
         let piece = &mut buffer[..READ_BYTES.min(to_usize(end - at))];

@@ -202,7 +202,8 @@ impl<'a> PartFile<'a> {
     /// # Errors
     /// When they cannot be read.
     pub fn adopt(&self, offset: u64, bytes: u64) -> Result<()> {
-        let crc64 = self.read_checksum(offset, bytes)?;
+        let read = disk::checksum(self.meter, &self.file, offset, bytes);
+        let crc64 = read.map_err(|(at, cause)| self.error(format!("read at {at} of"), &cause))?;
         self.note(Extent { offset, bytes, crc64 });
         Ok(())
     }
@@ -286,8 +287,10 @@ impl<'a> PartFile<'a> {
     }
 
     fn read_checksum(&self, offset: u64, bytes: u64) -> Result<u64> {
-        disk::checksum(self.meter, &self.file, offset, bytes)
-            .map_err(|(at, cause)| self.read_error_at(at, &cause))
+        disk::read_back(self.meter, &self.file, offset, bytes).map_err(|(at, cause)| {
+            let refused = || self.error(format!("read back at {at} of"), &cause);
+            disk::read_back_error(&cause, refused)
+        })
     }
 
     /// Collective. Puts what was written on the disk: what has not gone there during the read-back.
@@ -334,13 +337,6 @@ impl<'a> PartFile<'a> {
     /// The error of reading back.
     pub fn read_error(&self, cause: &std::io::Error) -> Error {
         self.error("read back", cause)
-    }
-
-    fn read_error_at(&self, at: u64, cause: &std::io::Error) -> Error {
-        if disk::is_stop(cause) {
-            return Error::stopped("asked to stop while the output was read back");
-        }
-        self.error(format!("read back at {at} of"), cause)
     }
 
     fn error(&self, action: impl std::fmt::Display, cause: &std::io::Error) -> Error {

@@ -138,8 +138,8 @@ impl<'a> PartFiles<'a> {
         let failed = |cause: &std::io::Error| Error::io("read back", &path, cause);
         let file = self.meter.opening(|| self.directory.open(&name))?;
         let length = file.metadata().map_err(|cause| failed(&cause))?.len();
-        let found = disk::checksum(self.meter, &file, 0, length.min(bytes))
-            .map_err(|(_, cause)| failed(&cause))?;
+        let found = disk::read_back(self.meter, &file, 0, length.min(bytes))
+            .map_err(|(_, cause)| disk::read_back_error(&cause, || failed(&cause)))?;
         if (length, found) == (bytes, crc64) {
             return Ok(());
         }
