@@ -12,8 +12,8 @@ use crate::store::checkpoint;
 use crate::store::target;
 use crate::verify;
 
-/// On root. What to tell when the run that is to go on has come to its end: no checkpoint is there, its record
-/// tells of the same parameters and inputs, and the outputs are as recorded.
+/// On root. What to tell when the run that is to go on has come to its end: no checkpoint is there, its
+/// record tells of the same parameters and inputs, and the outputs are as recorded.
 pub(super) fn already<L: Launch>(
     spec: &L::Spec,
     settings: &Settings,

@@ -20,8 +20,8 @@ pub(super) fn path(target: &Path) -> PathBuf {
     part_path(target, "checkpoint")
 }
 
-/// Local, on root. Before a new part file is made: removes one that no checkpoint tells of. Whether the target
-/// may be replaced.
+/// Local, on root. Before a new part file is made: removes one that no checkpoint tells of. Whether the
+/// target may be replaced.
 pub(super) fn make_way(target: &Path, force: bool) -> Result<bool> {
     let part = path(target);
     let force = may_replace(target, force)?;
@@ -33,8 +33,8 @@ pub(super) fn make_way(target: &Path, force: bool) -> Result<bool> {
     }
 }
 
-/// Local, on root. Whether the target may be replaced: with `force`, or when it is the part file itself, which
-/// an earlier run published just before it ended.
+/// Local, on root. Whether the target may be replaced: with `force`, or when it is the part file itself,
+/// which an earlier run published just before it ended.
 ///
 /// # Errors
 /// When something else is there.
