@@ -3,8 +3,10 @@
 //! Root resolves the parameters (deck, environment, flags) and shares the result, so that ranks
 //! cannot differ. What flags alone decide is checked before MPI starts.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,18 +15,20 @@ use serde_json::Value;
 use super::tell::{AGREED, on_one_rank, report, say, say_on_root};
 use crate::cli::Common;
 use crate::comm::launcher::{self, Launch as Launched};
-use crate::comm::{Comm, Op};
+use crate::comm::{self, Comm, HANG_TIMEOUT, Op};
 use crate::context::Context;
 use crate::deck::{self, Layer, Merged, Source};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::job::{self, Job, Request, Run};
+use crate::measure::last_words::{self, Prepared};
 use crate::measure::progress::Progress;
 use crate::measure::record::{self, Findings, Identity, now};
 use crate::measure::{Meter, Phase};
 use crate::num::{to_u64, to_usize};
 use crate::store::{cleanup, target};
 use crate::threads::{self, Threads};
+use crate::units::duration_text;
 
 /// The keys of a job's decks.
 pub(super) struct Keys {
@@ -42,7 +46,7 @@ pub(super) struct Keys {
 pub(super) type Exclusive = (&'static [&'static str], &'static [&'static str]);
 
 /// Keys of every job.
-const COMMON: [&str; 4] = ["record", "threads", "force", "quiet"];
+const COMMON: [&str; 5] = ["record", "threads", "hang_timeout", "force", "quiet"];
 
 /// A file that a run writes or reads, with the flag or key that named it.
 pub(super) type Named = (String, PathBuf);
@@ -99,11 +103,41 @@ pub(super) const fn name<L: Launch>() -> &'static str {
 pub(super) struct Settings {
     pub record: Option<PathBuf>,
     pub threads: Option<usize>,
+    #[serde(default, with = "duration_text")]
+    pub hang_timeout: Option<Duration>,
     #[serde(default)]
     pub force: bool,
     #[serde(default)]
     pub quiet: bool,
 }
+
+impl Settings {
+    /// Tells the watchdog how long a rank may be stopped.
+    pub(super) fn hang_after(&self) {
+        let told = self.hang_timeout.unwrap_or(HANG_TIMEOUT);
+        comm::hang_after((!told.is_zero()).then_some(told));
+    }
+
+    /// Refuses what the watchdog cannot keep; `named` is the flag or key.
+    pub(super) fn check_hang_timeout(&self, named: &str) -> Result<()> {
+        let odd = |time: &Duration| !time.is_zero() && !HANG_TIMEOUTS.contains(time);
+        self.hang_timeout.filter(odd).map_or(Ok(()), |time| {
+            let time = humantime::format_duration(time);
+            Err(Error::usage(format!(
+                "{named}: {time}; give 1s or more, at most a year, or 0 for never"
+            )))
+        })
+    }
+}
+
+/// Lays down for the run's last words what is known of it.
+pub(super) fn lay_down(context: &Context, run: &Run) -> Prepared {
+    last_words::prepare(&context.comm, &run.identity, run.record.clone(), run.output.clone())
+}
+
+/// What a rank may be told to wait for another one: the watchdog looks ten times a second.
+const HANG_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
 
 /// Collective, unless it is a dry run. A job from its flags to its last line.
 pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) -> Result<()> {
@@ -113,7 +147,7 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
         return on_one_rank(|| dry_run::<L>(flags, deck_file, launch));
     }
     if deck_file.is_none() {
-        resolve::<L>(flags, None)?;
+        resolve::<L>(flags, None)?.1.hang_after();
     }
     let comm = Comm::start()?;
     let decided = comm.decide(|| {
@@ -125,6 +159,7 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     // From here on every error is agreed.
     AGREED.store(true, Ordering::SeqCst);
     let (spec, settings) = agreed(decided)?;
+    settings.hang_after();
     let run = Run {
         output: Some(L::output(&spec)),
         record: settings.record.clone(),
@@ -133,7 +168,9 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     let request = Request { spec, force: settings.force };
     let context = context(name::<L>(), comm, meter, &settings)?;
     agreed(L::fits(&request.spec, &context))?;
+    let prepared = lay_down(&context, &run);
     let findings = agreed(job::run::<L::Job<'_>>(&request, &context, &run))?;
+    drop(prepared);
     let mut lines = report(&context, &run, &findings);
     lines.extend(L::lines(&request.spec, &context, &findings));
     say_on_root(&context, &lines)
@@ -171,7 +208,7 @@ fn resolve<L: Launch>(
         }
         layers.push(deck.layer);
     }
-    let texts: Vec<&str> = keys.texts.iter().copied().chain(["record"]).collect();
+    let texts: Vec<&str> = keys.texts.iter().copied().chain(["record", "hang_timeout"]).collect();
     layers.push(deck::environment(&known, &texts, |name| std::env::var(name).ok()));
     layers.push(flags.clone());
     let merged = deck::merge(&layers, &known, keys.exclusive)?;
@@ -181,6 +218,7 @@ fn resolve<L: Launch>(
         let name = merged.name("threads");
         return Err(Error::usage(format!("{name}: {threads}; give 1 or more, at most 1024")));
     }
+    settings.check_hang_timeout(&merged.name("hang_timeout"))?;
     Ok((spec, settings, merged))
 }
 

@@ -16,6 +16,8 @@ use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, exit};
 
+use crate::comm::tell_if_a_rank_is_gone;
+
 /// Set when a signal ends the process: nothing new is made from then on.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
@@ -31,6 +33,13 @@ static HALF_MADE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// From now on `path` is removed when the process is ended.
 pub(super) fn watch(path: &Path) {
+    heed_signals();
+    lock().insert(path.to_path_buf());
+}
+
+/// From now on a signal ends this process in order. Before MPI starts, which may take longer than a batch
+/// system waits.
+pub fn heed_signals() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
         // Without the thread files stay behind after a signal, which is no reason to fail.
@@ -41,6 +50,7 @@ pub(super) fn watch(path: &Path) {
                 if let Some(signal) = signals.forever().next() {
                     ENDING.store(true, Ordering::Relaxed);
                     remove_all();
+                    tell_if_a_rank_is_gone();
                     if let Ok(code) = u8::try_from(END_WITH.load(Ordering::SeqCst)) {
                         exit(code.into());
                     }
@@ -50,7 +60,6 @@ pub(super) fn watch(path: &Path) {
             thread.spawn(wait).ok();
         }
     });
-    lock().insert(path.to_path_buf());
 }
 
 /// The exit code that a signal gives this process instead of its own; none below 0.

@@ -22,6 +22,7 @@ pub mod part_files;
 pub mod png;
 pub mod png_file;
 pub mod target;
+pub mod whole_file;
 
 /// Makes a write beyond `ulimit -f` an error that names the file, instead of the process's death.
 pub fn report_file_size_limit() {
