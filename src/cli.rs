@@ -76,6 +76,9 @@ pub struct How {
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub threads: Option<u16>,
+    /// End the run when a rank has been stopped for so long, such as 10m; 0 for never [default: 60s].
+    #[arg(long, value_name = "TIME")]
+    pub hang_timeout: Option<String>,
     /// Print the effective parameters with their sources, memory and bytes; compute nothing.
     #[arg(long)]
     pub dry_run: bool,
@@ -310,6 +313,7 @@ impl Flags {
     fn how(self, how: &How) -> Self {
         self.set("record", how.record.clone())
             .set("threads", how.threads.map(i64::from))
+            .set("hang_timeout", how.hang_timeout.clone())
             .set("force", how.force.then_some(true))
             .set("quiet", how.quiet.then_some(true))
     }

@@ -1,11 +1,17 @@
 //! Faults on request, so that tests can show how the real binary ends when a rank goes wrong.
 //!
 //! `DCOMP_FAULT=KIND:RANK:PHASE` makes that rank fail at the end of that phase's first round. Kinds:
-//! `panic`, `exit` (leave without a word), `stall` (never come back; a test then kills it), `io` (an
-//! error that only this rank sees), `flip` (spoil one result, for the run's check to find). Without
-//! the variable this costs one look at the environment per run.
+//! `panic`, `exit` (leave without a word), `kill` (as the kernel does when memory runs out), `stop` (as
+//! SIGSTOP does), `stall` (never come back; a test then kills it), `nap` (come back after three
+//! seconds), `io` (an error that only this rank sees), `flip` (spoil one result, for the run's check to
+//! find). Without the variable this costs one look at the environment per run.
 
 use std::cell::Cell;
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
 use crate::measure::Phase;
@@ -15,7 +21,10 @@ use crate::measure::Phase;
 enum Kind {
     Panic,
     Exit,
+    Kill,
+    Stop,
     Stall,
+    Nap,
     Io,
     Flip,
 }
@@ -44,18 +53,26 @@ impl Fault {
         let Some((kind, _)) = self.planned.get().filter(|(_, planned)| *planned == phase) else {
             return Ok(());
         };
+        if kind != Kind::Flip {
+            self.planned.set(None);
+        }
         match kind {
-            Kind::Flip => return Ok(()),
             Kind::Panic => panic!("fault on request in phase {}", phase.name()),
             Kind::Exit => std::process::exit(3),
             Kind::Stall => loop {
                 std::thread::park();
             },
-            Kind::Io => {}
+            Kind::Kill => send_self(Signal::SIGKILL),
+            Kind::Stop => send_self(Signal::SIGSTOP),
+            Kind::Nap => std::thread::sleep(Duration::from_secs(3)),
+            Kind::Io => {
+                let cause = std::io::Error::from_raw_os_error(5);
+                let path = Path::new("a file, by fault on request,");
+                return Err(Error::io("use", path, &cause));
+            }
+            Kind::Flip => {}
         }
-        self.planned.set(None);
-        let cause = std::io::Error::from_raw_os_error(5);
-        Err(Error::io("use", std::path::Path::new("a file, by fault on request,"), &cause))
+        Ok(())
     }
 
     /// Whether to spoil a result now; true once.
@@ -68,12 +85,20 @@ impl Fault {
     }
 }
 
+/// A signal that no process can refuse.
+fn send_self(signal: Signal) {
+    signal::kill(Pid::this(), signal).expect("a process may signal itself");
+}
+
 fn parse(text: &str, rank: u64) -> Option<(Kind, Phase)> {
     let mut parts = text.split(':');
     let kind = match parts.next()? {
         "panic" => Kind::Panic,
         "exit" => Kind::Exit,
+        "kill" => Kind::Kill,
+        "stop" => Kind::Stop,
         "stall" => Kind::Stall,
+        "nap" => Kind::Nap,
         "io" => Kind::Io,
         "flip" => Kind::Flip,
         _ => return None,

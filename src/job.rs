@@ -16,9 +16,9 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::measure::Phase;
 use crate::measure::record::{self, Ending, Findings, Identity};
+use crate::measure::record_file;
 use crate::stop::Wish;
 use crate::store::checkpoint::{Found, Saved};
-use crate::store::target;
 
 /// What a job is asked for.
 #[derive(Clone, Debug)]
@@ -244,23 +244,13 @@ fn step<R>(context: &Context, phase: Phase, work: impl FnOnce() -> Result<R>) ->
     })
 }
 
-/// Collective. The record goes where `--record` says, else beside the output. When a run fails and
-/// an output is there all the same (an older one, or that of a faster run), the record of that one
-/// stays too, and the failure is told in a file of its own.
+/// Collective. Root writes the record, of a failure too.
 fn write_record(context: &Context, run: &Run, ending: &Ending, findings: &Findings) -> Result<()> {
     let record = assemble(context, run, ending, findings);
-    let path = match (&run.record, &run.output) {
-        (Some(path), _) => Some(path.clone()),
-        (None, output) => output.as_deref().map(target::record_of),
-    };
-    let stays = run.output.as_deref().is_some_and(target::exists);
-    let keeps = |path: &Path| {
-        let beside = run.record.is_none() || target::exists(path);
-        ending.exit_code != 0 && stays && beside
-    };
-    let path = path.map(|path| if keeps(&path) { failed_beside(&path) } else { path });
+    let failed = ending.exit_code != 0;
+    let path = record_file::place(run.record.as_deref(), run.output.as_deref(), failed);
     let written = match (record, path) {
-        (Some(record), Some(path)) => write_atomically(&path, &record),
+        (Some(record), Some(path)) => record_file::write(&path, &record),
         _ => Ok(()),
     };
     context.comm.agree(written)
@@ -281,33 +271,4 @@ fn assemble(context: &Context, run: &Run, ending: &Ending, findings: &Findings) 
         });
     }
     Some(record)
-}
-
-/// Where a failure is told when the record's own place is taken.
-fn failed_beside(path: &Path) -> PathBuf {
-    let beside = path.with_extension("failed.json");
-    if target::exists(&beside) && !record::is_ours(&beside) {
-        return path.with_extension(format!("failed-{}.json", std::process::id()));
-    }
-    beside
-}
-
-fn write_atomically(path: &Path, record: &Value) -> Result<()> {
-    use std::io::Write;
-    let mut text = serde_json::to_string_pretty(record)
-        .map_err(|cause| Error::internal(format!("the record does not serialise: {cause}")))?;
-    text.push('\n');
-    let mut part = path.as_os_str().to_owned();
-    part.push(format!(".{}.part", std::process::id()));
-    let part = PathBuf::from(part);
-    let write = || -> std::io::Result<()> {
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&part)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&part, path)
-    };
-    write().map_err(|cause| {
-        std::fs::remove_file(&part).ok();
-        Error::io("write the record", path, &cause)
-    })
 }

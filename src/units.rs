@@ -1,9 +1,9 @@
-//! Sizes as people write and read them. Pure.
+//! Sizes and times as people write and read them. Pure.
 
 use std::time::Duration;
 
 use serde::de::Error;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer};
 
 /// Bytes for eyes.
 pub fn size(bytes: u64) -> String {
@@ -46,6 +46,50 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| format!("`{text}` is more than 2^63 bytes"))
 }
 
+/// A time from `30s`, `10m`, `2h`, `1h 30m` or a number of seconds.
+///
+/// # Errors
+/// A sentence, when the text is not a time.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let trimmed = text.trim();
+    if let Ok(seconds) = trimmed.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    humantime::parse_duration(trimmed)
+        .map_err(|cause| format!("`{text}` is no time: {cause}; write 30s, 10m or 2h"))
+}
+
+/// A time in a deck: a number of seconds, or text as [`parse_duration`] reads it.
+pub mod duration_text {
+    use super::{Deserialize, Deserializer, Duration, Error, parse_duration};
+    use serde::Serializer;
+
+    /// # Errors
+    /// As [`parse_duration`].
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a time, as \"30s\" or a number of seconds")]
+        enum Given {
+            Seconds(u64),
+            Text(String),
+        }
+        match Option::<Given>::deserialize(from)? {
+            None => Ok(None),
+            Some(Given::Seconds(seconds)) => Ok(Some(Duration::from_secs(seconds))),
+            Some(Given::Text(text)) => parse_duration(&text).map(Some).map_err(D::Error::custom),
+        }
+    }
+
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(time) => to.collect_str(&humantime::format_duration(*time)),
+            None => to.serialize_none(),
+        }
+    }
+}
+
 /// A part from `2%` or `0.02`.
 ///
 /// # Errors
@@ -56,25 +100,6 @@ pub fn parse_percent(text: &str) -> Result<f64, String> {
     let part = number.unwrap_or(trimmed).trim().parse::<f64>().ok().filter(|part| part.is_finite());
     let part = part.ok_or_else(|| format!("`{text}` is no percentage; write 2% or 0.02"))?;
     Ok(if number.is_some() { part / 100.0 } else { part })
-}
-
-/// A time in a deck, as `90s`, `10m` or `2h`.
-///
-/// # Errors
-/// A sentence, when the text is none.
-pub fn deserialize_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(from)? else { return Ok(None) };
-    let time = humantime::parse_duration(&text);
-    time.map(Some)
-        .map_err(|_| D::Error::custom(format!("`{text}` is no time; write 90s, 10m or 2h")))
-}
-
-/// Writes what [`deserialize_time`] reads.
-///
-/// # Errors
-/// Those of the serialiser.
-pub fn serialize_time<S: Serializer>(time: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
-    time.map(|time| humantime::format_duration(time).to_string()).serialize(to)
 }
 
 /// A size in a deck: a number of bytes, or text as [`parse_size`] reads it.
@@ -108,6 +133,12 @@ mod tests {
         }
         for text in ["", "K", "1.5G", "-1", "12X", "99999999T", "1e9"] {
             assert!(parse_size(text).is_err(), "{text}");
+        }
+        for (text, seconds) in [("0", 0), ("90", 90), ("30s", 30), ("10m", 600), ("1h 30m", 5400)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "-1s", "1.5", "ten"] {
+            assert!(parse_duration(text).is_err(), "{text}");
         }
         assert_eq!((parse_percent("2%"), parse_percent(" 0.5 ")), (Ok(0.02), Ok(0.5)));
         for text in ["", "%", "x%", "nan", "inf%"] {

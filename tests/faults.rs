@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::util::{Dir, Run, processes_in};
+use nix::sys::signal::Signal;
+
+use crate::util::{Dir, Run, processes_in, signal, signal_all, variable_of, wait_for};
 
 /// Five seconds from the fault, plus what a start of the launcher takes on a busy machine.
 const END_S: u32 = 5;
@@ -62,12 +64,12 @@ fn a_panic_ends_all_ranks() {
     assert!(done.code != 0);
     done.says("internal error on rank 2 (");
     assert!(start.elapsed() < Duration::from_secs((END_S + START_S).into()));
-    // The launcher tells rank 0 with a signal, which takes its files away.
-    wait_for(|| (dir.names() == ["mandelbrot.png"]).then_some(()));
-    nothing_changed(&dir, &[]);
+    wait_for(START_S, || processes_in(&dir.path("")).is_empty().then_some(()));
+    told_by_the_others(&dir, 70, "internal error on rank 2 (");
+    std::fs::remove_file(dir.path("mandelbrot.png.failed.json")).unwrap();
     let alone = dir.dcomp(&["mandelbrot", "--force"]).env("DCOMP_FAULT", "panic:0:compute");
     alone.fails(70).says("internal error (");
-    nothing_changed(&dir, &[]);
+    told_by_the_others(&dir, 70, "internal error (");
 }
 
 #[test]
@@ -75,26 +77,27 @@ fn a_rank_that_leaves_ends_all_ranks() {
     let dir = with_older_output("exit");
     let done = picture(&dir, "exit:1:compute").run();
     assert!(done.code != 0);
-    wait_for(|| (dir.names() == ["mandelbrot.png"]).then_some(()));
-    nothing_changed(&dir, &[]);
+    wait_for(START_S, || processes_in(&dir.path("")).is_empty().then_some(()));
+    told_by_the_others(&dir, 74, "rank 1 (process ");
 }
 
 /// A user's interrupt, a batch system's end: the half-made files go.
 #[test]
 fn a_signal_leaves_nothing_half_made() {
-    for (signal, ranks) in [("-INT", None), ("-TERM", None), ("-TERM", Some(2))] {
+    for (sent, ranks) in
+        [(Signal::SIGINT, None), (Signal::SIGTERM, None), (Signal::SIGTERM, Some(2))]
+    {
         let dir = with_older_output("signal");
         let words = ["mandelbrot", "-W", "400", "-H", "1000", "--force", "--hdf5", "raw.h5", "-q"];
         let run = dir.dcomp(&words).ranks_or_alone(ranks).env("DCOMP_FAULT", "stall:0:compute");
         let mut child = run.limit_s(END_S + START_S).command().spawn().unwrap();
         let count = ranks.map_or(1, |ranks| usize::try_from(ranks).unwrap());
-        let victims = wait_for(|| {
+        let victims = wait_for(START_S, || {
             let parts = dir.names().iter().filter(|name| name.ends_with(".part")).count();
-            let processes = processes_in(&dir);
+            let processes = processes_in(&dir.path(""));
             (parts == 2 && processes.len() == count).then_some(processes)
         });
-        let mut kill = std::process::Command::new("kill");
-        assert!(kill.arg(signal).args(&victims).status().unwrap().success());
+        signal_all(&victims, sent);
         assert!(!child.wait().unwrap().success());
         nothing_changed(&dir, &[]);
     }
@@ -105,39 +108,36 @@ fn a_signal_leaves_nothing_half_made() {
 fn a_killed_rank_ends_all_ranks() {
     let dir = with_older_output("kill");
     let mut child = picture(&dir, "stall:3:compute").command().spawn().unwrap();
-    let victim = wait_for(|| stalled_rank(&dir, child.id()));
+    let victim = wait_for(START_S, || stalled_rank(&dir));
     let killed = Instant::now();
-    assert!(std::process::Command::new("kill").args(["-9", &victim]).status().unwrap().success());
+    signal(victim, Signal::SIGKILL);
     let status = child.wait().unwrap();
     assert!(!status.success());
     assert!(killed.elapsed() < Duration::from_secs(END_S.into()), "{:?}", killed.elapsed());
-    wait_for(|| processes_in(&dir).is_empty().then_some(()));
-    nothing_changed(&dir, &[]);
+    wait_for(START_S, || processes_in(&dir.path("")).is_empty().then_some(()));
+    told_by_the_others(&dir, 74, "rank 3 (process ");
 }
 
-/// Waits up to the start's allowance for something to be there.
-fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < Duration::from_secs(START_S.into()), "waited in vain");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+/// Nothing but the record of what happened is new.
+fn told_by_the_others(dir: &Dir, code: i32, message: &str) {
+    nothing_changed(dir, &["mandelbrot.png.failed.json"]);
+    let record = dir.json("mandelbrot.png.failed.json");
+    assert_eq!(record["exit_code"], code);
+    assert!(record["message"].as_str().unwrap().contains(message), "{}", record["message"]);
+    let phase = record["told_by"]["phase"].as_str().unwrap();
+    // Root may not have left planning when another rank has.
+    assert!(phase == "compute" || phase == "plan", "{phase}");
 }
 
 /// Once all four ranks are there and the part file says that they are past planning: rank 3.
-fn stalled_rank(dir: &Dir, _launcher: u32) -> Option<String> {
+fn stalled_rank(dir: &Dir) -> Option<i32> {
     let computing = dir.names().iter().filter(|name| name.ends_with(".part")).count() == 2;
-    let ranks = processes_in(dir);
+    let ranks = processes_in(&dir.path(""));
     if !computing || ranks.len() != 4 {
         return None;
     }
-    ranks.into_iter().find(|id| {
-        let environment = std::fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
-        environment
-            .split(|&byte| byte == 0)
-            .any(|variable| variable == b"OMPI_COMM_WORLD_RANK=3" || variable == b"PMI_RANK=3")
+    ranks.into_iter().find(|&pid| {
+        let told = |name| variable_of(pid, name).is_some_and(|rank| rank == "3");
+        told("OMPI_COMM_WORLD_RANK") || told("PMI_RANK")
     })
 }

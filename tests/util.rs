@@ -77,6 +77,7 @@ pub struct Run {
     words: Vec<OsString>,
     directory: PathBuf,
     ranks: Option<u32>,
+    through: Vec<String>,
     variables: Vec<(String, String)>,
     limit_s: u32,
 }
@@ -96,6 +97,7 @@ impl Run {
             words: vec![OsString::from(program)],
             directory: directory.to_path_buf(),
             ranks: None,
+            through: Vec::new(),
             variables: Vec::new(),
             limit_s: LIMIT_S,
         }
@@ -110,6 +112,12 @@ impl Run {
     /// `None` is no launcher.
     pub fn ranks_or_alone(mut self, ranks: Option<u32>) -> Self {
         self.ranks = ranks;
+        self
+    }
+
+    /// Started by another program, which gets the command as its arguments.
+    pub fn through(mut self, words: &[&str]) -> Self {
+        self.through = words.iter().map(ToString::to_string).collect();
         self
     }
 
@@ -134,7 +142,7 @@ impl Run {
         if let Some(ranks) = self.ranks {
             command.args(["mpirun", "-n", &ranks.to_string()]);
         }
-        command.args(&self.words).current_dir(&self.directory);
+        command.args(&self.through).args(&self.words).current_dir(&self.directory);
         // Root in a container, more ranks than cores: what Open MPI wants to be told.
         for (name, value) in [
             ("OMPI_ALLOW_RUN_AS_ROOT", "1"),
@@ -188,16 +196,49 @@ impl Done {
     }
 }
 
-/// Ids of dcomp processes that work in this test's directory.
-pub fn processes_in(dir: &Dir) -> Vec<String> {
-    let here = dir.path("").canonicalize().unwrap();
+/// Ids of dcomp processes that work in this test's directory. What has ended works nowhere.
+pub fn processes_in(directory: &Path) -> Vec<i32> {
+    let here = directory.canonicalize().unwrap();
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let ours = entries.filter(|entry| {
         let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
         let works_in = std::fs::read_link(entry.path().join("cwd")).unwrap_or_default();
-        name.trim() == "dcomp" && works_in == here
+        name.starts_with("dcomp") && works_in == here
     });
-    ours.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    ours.map(|entry| entry.file_name().to_string_lossy().parse().unwrap()).collect()
+}
+
+/// A variable of another process's environment.
+pub fn variable_of(pid: i32, name: &str) -> Option<String> {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    environment.split(|&byte| byte == 0).find_map(|variable| {
+        let (found, value) = std::str::from_utf8(variable).ok()?.split_once('=')?;
+        (found == name).then(|| value.to_owned())
+    })
+}
+
+/// Sends a signal; a process that has ended meanwhile gets none.
+pub fn signal(pid: i32, signal: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).ok();
+}
+
+/// The same to several.
+pub fn signal_all(pids: &[i32], sent: nix::sys::signal::Signal) {
+    for &pid in pids {
+        signal(pid, sent);
+    }
+}
+
+/// Waits until something is there; at most so long.
+pub fn wait_for<T>(seconds: u32, look: impl Fn() -> Option<T>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(start.elapsed().as_secs() < seconds.into(), "waited {seconds} s in vain");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 /// Whether this process is root, which mounting needs.

@@ -14,24 +14,32 @@ mod collectives;
 mod counter;
 mod exchange;
 pub mod launcher;
+mod processes;
 mod rooted;
 mod stop;
+mod suspicion;
 mod tune;
+mod watchdog;
 mod window;
 
 use std::cell::Cell;
 
 use mpi::environment::Universe;
 use mpi::topology::{Color, Communicator, SimpleCommunicator};
+use mpi::traits::CommunicatorCollectives;
 
 use crate::error::{Error, Result};
 use crate::measure::clock::Stopwatch;
 use crate::num::to_u64;
+use crate::store::cleanup;
 pub use abort::{end_process_on_panic, host_name};
 pub use collectives::{Element, Op};
 pub use counter::{Draw, Drawer, WorkCounter};
 pub use exchange::Received;
 use launcher::Launch;
+use watchdog::{Beats, Watchdog};
+pub use watchdog::{HANG_TIMEOUT, hang_after, see_others_off, tell_if_a_rank_is_gone};
+use window::NodeWords;
 
 /// The rank that reads the deck, prints, and owns small files.
 pub const ROOT: u64 = 0;
@@ -67,7 +75,10 @@ struct World {
 
 /// All ranks of the run. Only the thread that made it may use it (`MPI_THREAD_FUNNELED`).
 pub struct Comm {
+    // Dropped in this order: the watchdog outlives MPI, its shared memory does not.
+    beats: Option<Beats>,
     mpi: Option<World>,
+    _watchdog: Option<Watchdog>,
     rank: u64,
     size: u64,
     place: NodePlace,
@@ -94,14 +105,16 @@ impl Comm {
     pub fn start() -> Result<Self> {
         match launcher::detect_from_environment()? {
             Launch::Alone => Ok(Self::alone()),
-            Launch::Mpi { size, .. } => Self::start_mpi(size),
+            Launch::Mpi { rank, size } => Self::start_mpi(rank, size),
         }
     }
 
     /// The one-rank form: no MPI at all.
     pub fn alone() -> Self {
         Self {
+            beats: None,
             mpi: None,
+            _watchdog: None,
             rank: 0,
             size: 1,
             place: NodePlace { local_rank: 0, local_size: 1, node_count: 1 },
@@ -111,8 +124,10 @@ impl Comm {
         }
     }
 
-    fn start_mpi(launched_size: Option<u64>) -> Result<Self> {
+    fn start_mpi(told_rank: u64, launched_size: Option<u64>) -> Result<Self> {
         tune::tune();
+        cleanup::heed_signals();
+        let watchdog = Watchdog::start(told_rank);
         let (universe, granted) = mpi::initialize_with_threading(mpi::Threading::Funneled)
             .ok_or_else(|| Error::internal("MPI was started twice"))?;
         if granted < mpi::Threading::Funneled {
@@ -138,7 +153,9 @@ impl Comm {
                 local_size: rank_u64(node.size()),
                 node_count: 0,
             },
+            beats: None,
             mpi: Some(World { all: world, node, _universe: universe }),
+            _watchdog: Some(watchdog),
             rank,
             size,
             stats: Cell::default(),
@@ -148,6 +165,7 @@ impl Comm {
         let mut leaders = [u64::from(comm.place.local_rank == 0)];
         comm.all_reduce(Op::Sum, &mut leaders);
         comm.place.node_count = leaders[0];
+        comm.beats = comm.mpi.as_ref().map(|mpi| watch_ranks(mpi, comm.place, rank));
         Ok(comm)
     }
 
@@ -202,6 +220,17 @@ impl Comm {
         self.stats.set(stats);
         value
     }
+}
+
+/// Collective. From here on a rank that is lost ends the run, as far as another one shares its node.
+fn watch_ranks(mpi: &World, place: NodePlace, rank: u64) -> Beats {
+    let NodePlace { local_rank, local_size, .. } = place;
+    let words = NodeWords::allocate(&mpi.node, local_rank == 0, watchdog::words_of(local_size));
+    mpi.node.barrier();
+    let beats = Beats::announce(words, local_rank, rank);
+    mpi.node.barrier();
+    beats.watch(local_rank);
+    beats
 }
 
 /// The ranks that share this rank's memory. `DCOMP_RANKS_PER_NODE` splits a real node into several

@@ -25,6 +25,8 @@ pub(super) struct NodeWords {
 // SAFETY: (1) the words are only ever touched as atomics; (2) `base` stays mapped until `Drop`,
 // which needs exclusive access; (3) the window handle is used by the owner's `Drop` alone.
 unsafe impl Sync for NodeWords {}
+// SAFETY: as above; whoever lets another thread have it takes it back before the owner's thread drops it.
+unsafe impl Send for NodeWords {}
 
 impl NodeWords {
     /// Collective over `node`.

@@ -4,10 +4,13 @@
 //! The numbers become the run record in `record.rs`.
 
 pub mod clock;
+pub mod last_words;
 pub mod progress;
 pub mod record;
+pub mod record_file;
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::num::to_u64;
@@ -47,10 +50,19 @@ impl Phase {
         }
     }
 
-    fn index(self) -> usize {
+    /// Its place in [`ALL`](Self::ALL).
+    pub fn index(self) -> usize {
         Self::ALL.iter().position(|phase| *phase == self).expect("listed")
     }
+
+    /// The phase that the main thread is in, or was in last. From any thread.
+    pub fn current() -> Self {
+        Self::ALL[CURRENT.load(Ordering::Relaxed)]
+    }
 }
+
+/// The index of the phase that the main thread is in.
+static CURRENT: AtomicUsize = AtomicUsize::new(0);
 
 /// File traffic of this rank.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,6 +98,7 @@ impl Meter {
     /// Charges what `work` takes to `phase`. Phases do not nest.
     pub fn phase<R>(&self, phase: Phase, work: impl FnOnce() -> R) -> R {
         let watch = Stopwatch::start();
+        CURRENT.store(phase.index(), Ordering::Relaxed);
         let value = work();
         self.charge(phase, watch.seconds());
         value

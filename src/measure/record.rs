@@ -105,6 +105,16 @@ pub fn now() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
 }
 
+/// What made a record.
+pub fn program() -> Value {
+    serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "git": env!("DCOMP_BUILD_GIT"),
+        "dirty": env!("DCOMP_BUILD_DIRTY") == "true",
+        "rustc": env!("DCOMP_BUILD_RUSTC"),
+    })
+}
+
 /// Collective. Gathers every rank's numbers; the record on root, `None` elsewhere.
 pub fn assemble(
     comm: &Comm,
@@ -191,12 +201,7 @@ fn record(
         "seed": identity.seed,
         "result": findings.result,
         "outputs": findings.outputs,
-        "program": {
-            "version": env!("CARGO_PKG_VERSION"),
-            "git": env!("DCOMP_BUILD_GIT"),
-            "dirty": env!("DCOMP_BUILD_DIRTY") == "true",
-            "rustc": env!("DCOMP_BUILD_RUSTC"),
-        },
+        "program": program(),
         "mpi": {"library": library, "standard": standard},
         "command": identity.command,
         "started": identity.started,

@@ -3,6 +3,7 @@
 //! Root resolves the parameters (deck, environment, flags) and shares the result, so that ranks
 //! cannot differ. What flags alone decide is checked before MPI starts.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,12 +16,13 @@ use super::complete;
 use super::tell::{AGREED, on_one_rank, report, say, say_on_root};
 use crate::cli::Common;
 use crate::comm::launcher::{self, Launch as Launched};
-use crate::comm::{Comm, Op};
+use crate::comm::{self, Comm, HANG_TIMEOUT, Op};
 use crate::context::{Context, Saves};
 use crate::deck::{self, Layer, Merged, Source};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
 use crate::job::{self, Job, Request, Run};
+use crate::measure::last_words::{self, Prepared};
 use crate::measure::progress::Progress;
 use crate::measure::record::{self, Findings, Identity, now};
 use crate::measure::{Meter, Phase};
@@ -29,7 +31,7 @@ use crate::stop::{self, Breaks};
 use crate::store::checkpoint::{Checkpoints, Found, Start};
 use crate::store::{cleanup, target};
 use crate::threads::{self, Threads};
-use crate::units::{deserialize_time, serialize_time};
+use crate::units::duration_text;
 
 /// The keys of a job's decks.
 pub(super) struct Keys {
@@ -47,7 +49,7 @@ pub(super) struct Keys {
 pub(super) type Exclusive = (&'static [&'static str], &'static [&'static str]);
 
 /// Keys of every job.
-const COMMON: [&str; 4] = ["record", "threads", "force", "quiet"];
+const COMMON: [&str; 5] = ["record", "threads", "hang_timeout", "force", "quiet"];
 
 /// Keys of every job that writes checkpoints.
 const SAVING: [&str; 4] = ["checkpoint", "resume", "checkpoint_every", "max_time"];
@@ -128,6 +130,8 @@ pub(super) fn decisive(spec: &impl Serialize, how: &[&str]) -> Result<Value> {
 pub(super) struct Settings {
     pub record: Option<PathBuf>,
     pub threads: Option<usize>,
+    #[serde(default, with = "duration_text")]
+    pub hang_timeout: Option<Duration>,
     #[serde(default)]
     pub force: bool,
     #[serde(default)]
@@ -135,11 +139,39 @@ pub(super) struct Settings {
     pub checkpoint: Option<PathBuf>,
     #[serde(default)]
     pub resume: bool,
-    #[serde(default, deserialize_with = "deserialize_time", serialize_with = "serialize_time")]
+    #[serde(default, with = "duration_text")]
     pub checkpoint_every: Option<Duration>,
-    #[serde(default, deserialize_with = "deserialize_time", serialize_with = "serialize_time")]
+    #[serde(default, with = "duration_text")]
     pub max_time: Option<Duration>,
 }
+
+impl Settings {
+    /// Tells the watchdog how long a rank may be stopped.
+    pub(super) fn hang_after(&self) {
+        let told = self.hang_timeout.unwrap_or(HANG_TIMEOUT);
+        comm::hang_after((!told.is_zero()).then_some(told));
+    }
+
+    /// Refuses what the watchdog cannot keep; `named` is the flag or key.
+    pub(super) fn check_hang_timeout(&self, named: &str) -> Result<()> {
+        let odd = |time: &Duration| !time.is_zero() && !HANG_TIMEOUTS.contains(time);
+        self.hang_timeout.filter(odd).map_or(Ok(()), |time| {
+            let time = humantime::format_duration(time);
+            Err(Error::usage(format!(
+                "{named}: {time}; give 1s or more, at most a year, or 0 for never"
+            )))
+        })
+    }
+}
+
+/// Lays down for the run's last words what is known of it.
+pub(super) fn lay_down(context: &Context, run: &Run) -> Prepared {
+    last_words::prepare(&context.comm, &run.identity, run.record.clone(), run.output.clone())
+}
+
+/// What a rank may be told to wait for another one: the watchdog looks ten times a second.
+const HANG_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
 
 /// Collective, unless it is a dry run. A job from its flags to its last line.
 pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) -> Result<()> {
@@ -149,7 +181,7 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
         return on_one_rank(|| dry_run::<L>(flags, deck_file, launch));
     }
     if deck_file.is_none() {
-        resolve::<L>(flags, None)?;
+        resolve::<L>(flags, None)?.1.hang_after();
     }
     // Before MPI starts, which may take longer than a batch system waits after its warning.
     cleanup::heed_signals();
@@ -173,6 +205,7 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     if let Some(lines) = complete {
         return if comm.is_root() { say(&lines) } else { Ok(()) };
     }
+    settings.hang_after();
     stop::decide(settings.checkpoint.is_some());
     let run = Run {
         output: Some(L::output(&spec)),
@@ -183,7 +216,9 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     let mut context = context(name::<L>(), comm, meter, &settings)?;
     agreed(L::fits(&request.spec, &context))?;
     let found = agreed(saves::<L>(&request.spec, &settings, &mut context))?;
+    let prepared = lay_down(&context, &run);
     let findings = agreed(job::run::<L::Job<'_>>(&request, &context, found.as_ref(), &run))?;
+    drop(prepared);
     let mut lines = report(&context, &run, &findings);
     lines.extend(L::lines(&request.spec, &context, &findings));
     // The record is there: nothing is left that a later run could need.
@@ -278,7 +313,8 @@ fn resolve<L: Launch>(
         }
         layers.push(deck.layer);
     }
-    let texts = keys.texts.iter().copied().chain(["record"]).chain(saving.iter().copied());
+    let texts =
+        keys.texts.iter().copied().chain(["record", "hang_timeout"]).chain(saving.iter().copied());
     let texts: Vec<&str> = texts.filter(|key| *key != "resume").collect();
     layers.push(deck::environment(&known, &texts, |name| std::env::var(name).ok()));
     layers.push(flags.clone());
@@ -290,6 +326,7 @@ fn resolve<L: Launch>(
         return Err(Error::usage(format!("{name}: {threads}; give 1 or more, at most 1024")));
     }
     check_saving(&settings, &merged)?;
+    settings.check_hang_timeout(&merged.name("hang_timeout"))?;
     Ok((spec, settings, merged))
 }
 

@@ -21,7 +21,7 @@ use clap::Parser;
 
 use crate::cli::generate::GenerateCommand;
 use crate::cli::{Cli, Command, RunArgs};
-use crate::comm::end_process_on_panic;
+use crate::comm::{end_process_on_panic, see_others_off};
 use crate::error::{Error, Result};
 use crate::heap;
 use crate::measure::Meter;
@@ -61,7 +61,10 @@ pub fn start(cli: Cli, meter: Meter) -> u8 {
         },
         Command::Verify(args) => on_one_rank(|| verify::verify(&args)),
     };
-    let Err(error) = done else { return 0 };
+    let Err(error) = done else {
+        see_others_off();
+        return 0;
+    };
     let code = error.kind.exit_code();
     tell_once(code, || {
         writeln!(std::io::stderr(), "dcomp: {}", error.message).ok();

@@ -3,26 +3,32 @@
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use super::launch::{Settings, all_apart, check_record, context, identity};
+use super::launch::{Settings, all_apart, check_record, context, identity, lay_down};
 use super::tell::{AGREED, on_one_rank, report, say, say_on_root};
 use crate::cli::RecolorArgs;
 use crate::comm::{Comm, launcher};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::{self, Job, Request, Run};
 use crate::mandelbrot::recolor::{Recolor, RecolorSpec};
 use crate::measure::Meter;
 use crate::store::target;
+use crate::units::parse_duration;
 
 /// Collective, unless it is a dry run.
 pub(super) fn recolor(args: &RecolorArgs, meter: Meter) -> Result<()> {
     launcher::detect_from_environment()?;
+    let hang_timeout = args.how.hang_timeout.as_deref().map(parse_duration).transpose();
+    let hang_timeout =
+        hang_timeout.map_err(|told| Error::usage(format!("--hang-timeout: {told}")))?;
     let settings = Settings {
         record: args.how.record.clone().map(PathBuf::from),
         threads: args.how.threads.map(usize::from),
+        hang_timeout,
         force: args.how.force,
         quiet: args.how.quiet,
         ..Settings::default()
     };
+    settings.check_hang_timeout("--hang-timeout")?;
     let spec = RecolorSpec::from_arguments(args)?;
     let output = spec.output.clone();
     let check = || {
@@ -40,6 +46,7 @@ pub(super) fn recolor(args: &RecolorArgs, meter: Meter) -> Result<()> {
             check()
         });
     }
+    settings.hang_after();
     let comm = Comm::start()?;
     AGREED.store(true, Ordering::SeqCst);
     comm.decide(check)?;
@@ -50,6 +57,8 @@ pub(super) fn recolor(args: &RecolorArgs, meter: Meter) -> Result<()> {
     };
     let request = Request { spec, force: settings.force };
     let context = context(Recolor::NAME, comm, meter, &settings)?;
+    let prepared = lay_down(&context, &run);
     let findings = job::run::<Recolor<'_>>(&request, &context, None, &run)?;
+    drop(prepared);
     say_on_root(&context, &report(&context, &run, &findings))
 }

@@ -17,6 +17,7 @@ use signal_hook::flag::register_conditional_shutdown;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, exit};
 
+use crate::comm::tell_if_a_rank_is_gone;
 use crate::stop;
 
 /// Set when a signal ends the process: nothing new is made from then on.
@@ -52,6 +53,7 @@ pub fn heed_signals() {
                 if let Some(signal) = signals.forever().find(|&signal| !stop::take(signal)) {
                     ENDING.store(true, Ordering::Relaxed);
                     remove_all();
+                    tell_if_a_rank_is_gone();
                     if let Ok(code) = u8::try_from(END_WITH.load(Ordering::SeqCst)) {
                         exit(code.into());
                     }

@@ -25,6 +25,7 @@ pub mod pieces;
 pub mod png;
 pub mod png_file;
 pub mod target;
+pub mod whole_file;
 
 /// Makes a write beyond `ulimit -f` an error that names the file, instead of the process's death.
 pub fn report_file_size_limit() {
