@@ -1,7 +1,7 @@
 //! `dcomp verify FILE`: an output against its run record.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -101,7 +101,10 @@ pub fn sum(path: &Path) -> Result<FileSum> {
         let mut buffer = vec![0; 1 << 20];
         let (mut bytes, mut crc64) = (0, crc::checksum(&[]));
         loop {
-            let count = file.read(&mut buffer)?;
+            let count = match file.read(&mut buffer) {
+                Err(cause) if cause.kind() == ErrorKind::Interrupted => continue,
+                count => count?,
+            };
             if count == 0 {
                 return Ok((bytes, crc64));
             }

@@ -11,15 +11,26 @@ pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     pub fn mount(dir: &Dir, options: &str) -> Self {
+        let disk = Self::try_mount(dir, &["-t", "tmpfs", "-o", options, "tmpfs"]);
+        disk.expect("mounting a tmpfs needs root in a namespace that allows it")
+    }
+
+    /// An ext4 of so many KiB, its blocks of one, where loop devices can be had and the file system made.
+    pub fn ext4(dir: &Dir, kib: u64) -> Option<Self> {
+        let make = "PATH=$PATH:/usr/sbin:/sbin; truncate -s \"$0\" image && \
+                    mke2fs -q -F -t ext4 -b 1024 -m 0 -O ^has_journal image";
+        let made = dir.program("bash", &["-c", make, &format!("{kib}K")]).run().code == 0;
+        let image = dir.path("image");
+        let mount = || Self::try_mount(dir, &["-o", "loop", image.to_str().unwrap()]);
+        let disk = made.then(mount).flatten();
+        disk.inspect(|disk| std::fs::remove_dir(disk.0.join("lost+found")).unwrap())
+    }
+
+    fn try_mount(dir: &Dir, words: &[&str]) -> Option<Self> {
         let path = dir.path("disk");
-        std::fs::create_dir(&path).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(&path)
-            .status()
-            .unwrap();
-        assert!(mounted.success(), "mounting a tmpfs needs root in a namespace that allows it");
-        Self(path)
+        std::fs::create_dir_all(&path).unwrap();
+        let mounted = Command::new("mount").args(words).arg(&path).status().unwrap();
+        mounted.success().then(|| Self(path))
     }
 
     pub fn names(&self) -> Vec<String> {

@@ -6,13 +6,16 @@
 
 mod balance;
 mod bytes;
+mod collective;
 mod counter;
 mod counter_edges;
 mod decks;
 mod disk;
 mod faults;
+mod full_disks;
 mod generate;
 mod hangs;
+mod iofail;
 mod memory;
 mod mergesort;
 mod mergesort_edges;

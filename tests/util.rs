@@ -15,10 +15,24 @@ pub struct Dir(PathBuf);
 
 impl Dir {
     pub fn new(name: &str) -> Self {
+        Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")), name)
+    }
+
+    /// One that needs no disk, where the system has such: for thousands of runs that all sync.
+    pub fn in_memory(name: &str) -> Self {
+        let memory = Path::new("/dev/shm");
+        if memory.is_dir() {
+            Self::below(memory, &format!("dcomp-{name}"))
+        } else {
+            Self::new(name)
+        }
+    }
+
+    fn below(parent: &Path, name: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique =
             format!("{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique);
+        let path = parent.join(unique);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::grammar::{Parser, Sink, Tally};
 use crate::num::{to_u64, to_usize};
+use crate::store::again;
 use crate::store::files::{SLACK, Trust};
 
 /// Bytes read at a time: large enough for the disk, small enough for the second-level cache.
@@ -96,7 +97,7 @@ pub fn whole<S: Sink>(
     let mut flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     flags.set(OFlag::O_NOFOLLOW, trust == Trust::Listed);
     let open = || -> Result<(File, Metadata), Error> {
-        let file = File::from(openat(at, name, flags, Mode::empty())?);
+        let file = File::from(again(|| openat(at, name, flags, Mode::empty()))?);
         let meta = file.metadata()?;
         Ok((file, meta))
     };
@@ -167,7 +168,7 @@ pub fn part<S: Sink>(large: &Large, bytes: &Range<u64>, sink: &mut S) -> Result<
     let path = Path::new(std::ffi::OsStr::from_bytes(&large.path));
     let mut flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     flags.set(OFlag::O_NOFOLLOW, !large.follow);
-    let file = File::from(nix::fcntl::open(path, flags, Mode::empty())?);
+    let file = File::from(again(|| nix::fcntl::open(path, flags, Mode::empty()))?);
     let before = file.metadata()?;
     if before.len() != large.size {
         return Err(changed());

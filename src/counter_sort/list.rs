@@ -23,6 +23,7 @@ use super::refused::{Refused, Unread};
 use super::spec::Spec;
 use crate::error::{Error, Result};
 use crate::num::to_u64;
+use crate::store::again;
 use crate::store::files::{Names, Trust};
 
 /// Where names still come from.
@@ -164,7 +165,7 @@ impl Lister {
         // come here, and one that has taken a directory's place since is refused.
         let mut flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         flags.set(OFlag::O_NOFOLLOW, !follow);
-        match Dir::open(&path, flags, Mode::empty()) {
+        match again(|| Dir::open(&path, flags, Mode::empty())) {
             Ok(dir) => self.open = Some((dir.into_iter(), path, source)),
             Err(cause) => {
                 let name = path.as_os_str().as_bytes().to_vec();

@@ -19,6 +19,7 @@ use super::large::{self, Large, Trouble};
 use super::refused::{Refused, Told};
 use super::spec::Io;
 use crate::num::to_u64;
+use crate::store::again;
 use crate::store::files::{Files, Openat, Problem, SMALL_MAX, Trust, Uring, Visitor};
 use crate::threads::Threads;
 
@@ -178,7 +179,7 @@ fn open_directory(path: &[u8]) -> std::io::Result<Option<OwnedFd>> {
         return Ok(None);
     }
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    Ok(Some(openat(AT_FDCWD, path, flags, Mode::empty())?))
+    Ok(Some(again(|| openat(AT_FDCWD, path, flags, Mode::empty()))?))
 }
 
 /// Counts the numbers of one file or part and keeps what is refused.

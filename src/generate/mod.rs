@@ -15,6 +15,7 @@ mod zipf;
 
 use std::fmt::Write;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use numbers::{FileTally, Generator, Planted};
 use serde::{Deserialize, Serialize};
@@ -339,7 +340,8 @@ impl Numbers<'_> {
             for file in first..(first + step).min(range.end) {
                 names.push(name(file).as_bytes()).expect("no NUL");
             }
-            let mut back = Back { sum: Ok((crc::checksum(&[]), 0)), names: &names, next: 0 };
+            let (directory, sum) = (self.spec.output.as_path(), Ok((crc::checksum(&[]), 0)));
+            let mut back = Back { sum, directory, names: &names, next: 0 };
             let all = 0..names.len();
             let files = Files { dir: at, names: &names, trust: Trust::Listed };
             Openat::new(longest).read_all(files, all, &mut back);
@@ -372,17 +374,32 @@ impl Numbers<'_> {
     }
 }
 
-/// Checksums files in the order of their names.
+/// Checksums files in the order of their names, up to the first that is not as it should be.
 struct Back<'a> {
     sum: Result<(u64, u64)>,
+    directory: &'a Path,
     names: &'a Names,
     next: usize,
 }
 
-impl Visitor for Back<'_> {
-    fn small(&mut self, index: usize, buffer: &[u8], from: usize) {
+impl Back<'_> {
+    /// The file's path. Every file comes here once.
+    fn path(&mut self, index: usize) -> PathBuf {
         debug_assert_eq!(index, self.next, "the plain reader keeps the order");
         self.next += 1;
+        self.directory.join(&*self.names.get(index).to_string_lossy())
+    }
+
+    fn fail(&mut self, error: Error) {
+        if self.sum.is_ok() {
+            self.sum = Err(error);
+        }
+    }
+}
+
+impl Visitor for Back<'_> {
+    fn small(&mut self, index: usize, buffer: &[u8], from: usize) {
+        self.path(index);
         let bytes = &buffer[from..];
         if let Ok((sum, total)) = &mut self.sum {
             *sum = crc::combine(*sum, crc::checksum(bytes), to_u64(bytes.len()));
@@ -391,13 +408,16 @@ impl Visitor for Back<'_> {
     }
 
     fn large(&mut self, index: usize, size: u64) {
-        let name = self.names.get(index).to_string_lossy().into_owned();
-        self.sum =
-            Err(Error::verification(format!("{name}: {size} bytes were read back, too many")));
+        let path = self.path(index);
+        let problem = format!("{}: {size} bytes were read back, too many", path.display());
+        self.fail(Error::verification(problem));
     }
 
     fn failed(&mut self, index: usize, problem: Problem) {
-        let name = self.names.get(index).to_string_lossy().into_owned();
-        self.sum = Err(Error::verification(format!("{name}: cannot be read back: {problem}")));
+        let path = self.path(index);
+        self.fail(match problem {
+            Problem::Io(cause) => Error::io("read back", &path, &cause),
+            Problem::NotRegular(_) => Error::verification(format!("{}: {problem}", path.display())),
+        });
     }
 }

@@ -18,7 +18,7 @@ use super::form::KeyType;
 use super::lines::line_starts_in;
 use super::spec::{Kind, Spec};
 use crate::comm::Comm;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::measure::record::FileSum;
 use crate::num::{to_u64, to_usize};
 use crate::store::crc::{self, Extent};
@@ -60,7 +60,10 @@ pub fn look(spec: &Spec) -> Result<Vec<Seen>> {
     let seen = spec.input.iter().map(|input| look_at(input, spec.kind)).collect::<Result<_>>()?;
     if spec.kind == Kind::Dataset {
         // Its type was not known because it could not be opened a moment ago.
-        return Err(Error::bad_input(format!("{}: was changed; try again", spec.input.join(", "))));
+        return Err(Error {
+            kind: ErrorKind::Io,
+            message: format!("{}: can be read only now; try again", spec.input.join(", ")),
+        });
     }
     Ok(seen)
 }
@@ -142,6 +145,7 @@ fn look_into(input: &str, file: &Path, path: &str, kind: Kind) -> Result<(u64, P
 fn refused(cause: &Hdf5Error) -> Error {
     match cause {
         Hdf5Error::Io { path, source } => Error::io("read", path, source),
+        _ if cause.is_system() => Error { kind: ErrorKind::Io, message: cause.to_string() },
         _ => Error::bad_input(cause.to_string()),
     }
 }

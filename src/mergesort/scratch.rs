@@ -8,7 +8,6 @@
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +19,7 @@ use super::form::{Form, Index};
 use crate::error::{Error, Result};
 use crate::measure::Meter;
 use crate::num::{to_u64, to_usize};
-use crate::store::crc;
+use crate::store::{self, crc};
 use crate::units::size;
 
 /// Bytes of a chunk, at most, unless one item has more.
@@ -64,13 +63,9 @@ impl Scratch {
         let file = unnamed(directory).map_err(|cause| fail("make a scratch file in", &cause))?;
         if !compress && bytes > 0 {
             let end = i64::try_from(bytes).map_err(|_| Error::usage("more than any disk holds"))?;
-            match nix::fcntl::posix_fallocate(file.as_fd(), 0, end) {
-                Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => {}
-                Err(cause) => {
-                    let needed = format!("reserve {} for sorted runs in", size(bytes));
-                    return Err(fail(&needed, &cause.into()));
-                }
-            }
+            store::reserve(&file, end).map_err(|cause| {
+                fail(&format!("reserve {} for sorted runs in", size(bytes)), &cause)
+            })?;
         }
         let directory = directory.to_owned();
         Ok(Self { file, directory, compress, end: AtomicU64::new(0) })

@@ -11,7 +11,7 @@ use crate::generate::spec::{self, Spec};
 use crate::measure::Phase;
 use crate::measure::record::Findings;
 use crate::num::to_f64;
-use crate::store::target::{directory, free_bytes};
+use crate::store::target::{self, free_bytes};
 use crate::units::{size, verdict};
 
 pub(super) struct Numbers;
@@ -84,17 +84,10 @@ pub(super) fn new_directory(path: &Path, named: &str) -> Result<()> {
     if path.file_name().is_none() {
         return Err(Error::usage(format!("{named} {shown} names no directory to make")));
     }
-    if path.symlink_metadata().is_ok() {
+    if target::look(path)?.is_some() {
         return Err(Error::usage(format!(
             "{named} {shown} is there already; remove it or choose another (--force replaces files only)"
         )));
     }
-    let parent = directory(path);
-    if !parent.is_dir() {
-        return Err(Error::usage(format!(
-            "{named} {shown}: the directory {} is not there; make it or choose another",
-            parent.display()
-        )));
-    }
-    Ok(())
+    target::parent(path, named).map(|_| ())
 }

@@ -8,9 +8,11 @@
 //! (`stop.rs`).
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag::register_conditional_shutdown;
@@ -27,7 +29,7 @@ static ENDING: AtomicBool = AtomicBool::new(false);
 /// the directory would fill as fast as it is emptied.
 pub(super) fn wait_if_ending() {
     while ENDING.load(Ordering::Relaxed) {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -90,19 +92,19 @@ pub fn remove_all() {
     }
 }
 
-/// Removes a part file, or a part directory with what is in it.
+/// Removes a part file, or a part directory with what is in it. Other threads and ranks may still make
+/// files in one until they are ended too, and a system call may fail: it is tried for a second.
 pub(super) fn remove(path: &Path) {
-    if path.is_dir() && !path.is_symlink() {
-        // Other threads and ranks may still make files in it, until they are ended too.
-        for _ in 0..200 {
-            match std::fs::remove_dir_all(path) {
-                Ok(()) => break,
-                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => break,
-                Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
-            }
+    for _ in 0..200 {
+        let removed = match std::fs::remove_file(path) {
+            Err(cause) if cause.kind() == ErrorKind::IsADirectory => std::fs::remove_dir_all(path),
+            removed => removed,
+        };
+        match removed {
+            Ok(()) => return,
+            Err(cause) if cause.kind() == ErrorKind::NotFound => return,
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
         }
-    } else {
-        std::fs::remove_file(path).ok();
     }
 }
 

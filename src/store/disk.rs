@@ -8,8 +8,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
+use nix::fcntl::posix_fallocate;
 
-use super::crc;
+use super::{again, crc};
 use crate::error::Error;
 use crate::measure::Meter;
 use crate::num::{to_u64, to_usize};
@@ -20,11 +21,14 @@ const READ_BYTES: usize = 1 << 20;
 
 /// Reserves the first `bytes`, so that a full disk is found before the work. File systems that cannot
 /// reserve (some NFS) go on; their writes are checked like all others.
-pub(super) fn reserve(file: &File, bytes: i64) -> std::io::Result<()> {
+///
+/// # Errors
+/// When there is no room, or the system refuses.
+pub fn reserve(file: &File, bytes: i64) -> std::io::Result<()> {
     if bytes == 0 {
         return Ok(());
     }
-    match nix::fcntl::posix_fallocate(file.as_fd(), 0, bytes) {
+    match again(|| posix_fallocate(file.as_fd(), 0, bytes)) {
         Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::ENOSYS) => Ok(()),
         Err(cause) => Err(cause.into()),
     }

@@ -72,6 +72,34 @@ pub enum Hdf5Error {
     },
 }
 
+impl Hdf5Error {
+    /// Whether the system refused, rather than that the file is not what it should be.
+    pub fn is_system(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Library { source, .. } => by_system(source),
+            Self::Content { .. } => false,
+        }
+    }
+}
+
+/// Whether an error of the library has one of the system at its root, which it then tells by number.
+fn by_system(error: &::hdf5::Error) -> bool {
+    error.to_string().contains("errno = ")
+}
+
+/// Whether a file has a link of this name. The library's own question takes "cannot look" for "no".
+fn has(path: &Path, file: &File, name: &str) -> Result<bool, Hdf5Error> {
+    if file.link_exists(name) {
+        return Ok(true);
+    }
+    match file.loc_type_by_name(name) {
+        Ok(_) => Ok(true),
+        Err(cause) if by_system(&cause) => context(path, &format!("look for {name}"), Err(cause)),
+        Err(_) => Ok(false),
+    }
+}
+
 /// An attribute's value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -163,6 +191,7 @@ fn write_header(path: &Path, spec: &GridSpec) -> ::hdf5::Result<Vec<DataExtent>>
         Ok(DataExtent { name, offset, bytes })
     });
     let extents = extents.collect::<::hdf5::Result<Vec<_>>>()?;
+    file.flush()?; // what the library still holds goes to the disk now: dropping a dataset tells no error
     drop(fields);
     drop((re, im));
     file.close()?;
@@ -228,6 +257,7 @@ pub fn create_columns(
             Ok(DataExtent { name: column.name, offset, bytes: 8 * rows })
         });
         let extents = extents.collect::<::hdf5::Result<Vec<_>>>()?;
+        file.flush()?; // dropping a dataset tells no error
         drop(made);
         file.close()?;
         Ok(extents)

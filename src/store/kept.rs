@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::part::{part_path, rename_to_new};
-use super::target;
+use super::part::part_path;
+use super::publish::{Published, Undo, rename_to_new, replace};
+use super::{cleanup, target};
 use crate::error::{Error, Result};
 
 /// Where the part file of `target` lies.
@@ -53,7 +54,9 @@ pub(super) fn may_replace(target: &Path, force: bool) -> Result<bool> {
 pub(super) fn forget(target: &Path) {
     let part = path(target);
     if same_file(target, &part) {
-        std::fs::remove_file(&part).ok();
+        cleanup::remove(&part);
+        // A run that was killed at its end may have left the older target there.
+        cleanup::remove(&between(&part));
     }
 }
 
@@ -66,26 +69,43 @@ fn same_file(one: &Path, other: &Path) -> bool {
 }
 
 /// Local, on root. Gives the part file its second name.
-pub(super) fn publish(file: &File, part: &Path, target: &Path, force: bool) -> std::io::Result<()> {
+pub(super) fn publish(
+    file: &File,
+    part: &Path,
+    target: &Path,
+    force: bool,
+) -> std::io::Result<Published> {
     let (mine, there) = (file.metadata()?, std::fs::symlink_metadata(part)?);
     if (mine.dev(), mine.ino()) != (there.dev(), there.ino()) {
         return Err(std::io::Error::other("another run has taken the place of its part file"));
     }
     if same_file(part, target) {
-        return Ok(());
+        return Ok(Published::of(part, target, Undo::Nothing));
     }
     if !force {
-        return match std::fs::hard_link(part, target) {
-            Err(cause) if has_no_links(&cause) => rename_to_new(part, target),
-            linked => linked,
+        let undo = match std::fs::hard_link(part, target) {
+            Err(cause) if has_no_links(&cause) => rename_to_new(part, target)?,
+            linked => linked.map(|()| Undo::Remove)?,
         };
+        return Ok(Published::of(part, target, undo));
     }
-    let between = part.with_extension("link");
+    let between = between(part);
     std::fs::remove_file(&between).ok();
     match std::fs::hard_link(part, &between) {
-        Err(cause) if has_no_links(&cause) => std::fs::rename(part, target),
-        linked => linked.and_then(|()| std::fs::rename(&between, target)),
+        Err(cause) if has_no_links(&cause) => {
+            Ok(Published::of(part, target, replace(part, target)?))
+        }
+        linked => {
+            linked?;
+            let replaced = replace(&between, target).inspect_err(|_| cleanup::remove(&between));
+            Ok(Published::of(&between, target, replaced?))
+        }
     }
+}
+
+/// The name that changes places with an older target's.
+fn between(part: &Path) -> PathBuf {
+    part.with_extension("link")
 }
 
 fn has_no_links(cause: &std::io::Error) -> bool {

@@ -24,8 +24,25 @@ pub mod part_files;
 pub mod pieces;
 pub mod png;
 pub mod png_file;
+mod publish;
 pub mod target;
 pub mod whole_file;
+
+pub use disk::reserve;
+
+/// Repeats a system call as long as signals interrupt it.
+///
+/// # Errors
+/// What else the call fails with.
+#[inline]
+pub fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    loop {
+        match call() {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
 
 /// Makes a write beyond `ulimit -f` an error that names the file, instead of the process's death.
 pub fn report_file_size_limit() {

@@ -8,14 +8,14 @@
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::checkpoint::{Checkpoints, Kept};
 use super::crc::{self, Extent};
-use super::pieces::Writer;
-use super::pieces::joined;
+use super::pieces::{Writer, joined};
+pub use super::publish::Published;
 use super::target::directory;
 use super::{cleanup, disk, kept};
 use crate::comm::{Comm, Op};
@@ -307,31 +307,25 @@ impl<'a> PartFile<'a> {
     /// # Errors
     /// When root cannot rename.
     pub fn publish(mut self) -> Result<Published> {
-        let renamed = if self.comm.is_root() { self.rename() } else { Ok(()) };
-        self.comm.agree(renamed)?;
-        cleanup::forget(&self.part);
+        let (part, target) = (&self.part, &self.target);
+        let renamed = if self.comm.is_root() {
+            self.meter.filing(|| self.rename()).map_err(|cause| self.error("publish", &cause))
+        } else {
+            Ok(Published::by_root(part, target))
+        };
+        let published = self.comm.agree(renamed)?;
         self.published = true;
-        let new = !self.force && self.comm.is_root();
-        Ok(Published { target: new.then(|| self.target.clone()) })
+        Ok(published)
     }
 
-    fn rename(&self) -> Result<()> {
-        let publish = || -> std::io::Result<()> {
-            // Opened first: a directory that cannot be synced must not fail after the rename.
-            let parent = File::open(directory(&self.target))?;
-            let mode = std::fs::Permissions::from_mode(0o666 & !umask());
-            self.file.set_permissions(mode)?;
-            if let Some(checkpoints) = self.checkpoints {
-                kept::publish(&self.file, &self.part, &self.target, self.force)?;
-                checkpoints.leave_behind(self.part.clone());
-            } else if self.force {
-                std::fs::rename(&self.part, &self.target)?;
-            } else {
-                rename_to_new(&self.part, &self.target)?;
-            }
-            parent.sync_all()
+    fn rename(&self) -> std::io::Result<Published> {
+        let (file, part, target, force) = (&self.file, &self.part, &self.target, self.force);
+        let Some(checkpoints) = self.checkpoints else {
+            return Published::rename(file, part, target, force, 0o666);
         };
-        self.meter.filing(publish).map_err(|cause| self.error("publish", &cause))
+        let published = Published::link(file, part, target, force, 0o666)?;
+        checkpoints.leave_behind(part.clone());
+        Ok(published)
     }
 
     /// The error of reading back.
@@ -344,35 +338,22 @@ impl<'a> PartFile<'a> {
     }
 }
 
-/// A file that has its name.
-pub struct Published {
-    /// On root, when nothing was there before.
-    target: Option<PathBuf>,
-}
-
-impl Published {
-    /// Takes the file back, when one that belongs to it could not be published. What it replaced
-    /// with `--force` is gone; then the new file stays.
-    pub fn withdraw(self) {
-        if let Some(target) = self.target {
-            std::fs::remove_file(target).ok();
-        }
-    }
-}
-
 impl Drop for PartFile<'_> {
     fn drop(&mut self) {
+        if self.published {
+            return; // `Published` looks after what has the part's name now
+        }
         // A run can go on with it once a checkpoint tells of it.
         let stays = self.checkpoints.is_some_and(Checkpoints::any);
-        if !self.published && self.comm.is_root() && !stays {
-            discard(&self.part);
+        if self.comm.is_root() && !stays {
+            cleanup::remove(&self.part);
         }
         cleanup::forget(&self.part);
     }
 }
 
 fn discard(part: &Path) {
-    std::fs::remove_file(part).ok();
+    cleanup::remove(part);
     cleanup::forget(part);
 }
 
@@ -406,20 +387,6 @@ fn create_exclusive(part: &Path) -> Result<File> {
     open().map_err(|cause| Error::io("create", part, &cause))
 }
 
-/// Renames, but fails when somebody made the target meanwhile. NFS does not know that kind of
-/// rename; there a hard link does the same.
-pub(super) fn rename_to_new(part: &Path, target: &Path) -> std::io::Result<()> {
-    use nix::errno::Errno;
-    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
-    match renameat2(AT_FDCWD, part, AT_FDCWD, target, RenameFlags::RENAME_NOREPLACE) {
-        Err(Errno::EINVAL | Errno::ENOSYS) => {
-            std::fs::hard_link(part, target)?;
-            std::fs::remove_file(part)
-        }
-        renamed => Ok(renamed?),
-    }
-}
-
 /// Opens what root has just made; a network file system may show it a moment later.
 fn open_patiently(part: &Path) -> Result<File> {
     open_patiently_as(OpenOptions::new().read(true).write(true), part)
@@ -438,12 +405,4 @@ pub(super) fn open_patiently_as(options: &OpenOptions, part: &Path) -> Result<Fi
             Err(cause) => return Err(Error::io("open", part, &cause)),
         }
     }
-}
-
-/// The process's file mode mask, which can only be read by setting it.
-pub(super) fn umask() -> u32 {
-    use nix::sys::stat::{Mode, umask};
-    let mask = umask(Mode::empty());
-    umask(mask);
-    mask.bits()
 }

@@ -6,15 +6,15 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
-use super::cleanup;
-use super::part::{job_id, open_patiently_as, part_path, rename_to_new, umask};
-use super::target::directory;
+use super::part::{job_id, open_patiently_as, part_path};
+use super::publish::Published;
+use super::{again, cleanup};
 use crate::comm::Comm;
 use crate::error::{Error, Result};
 
@@ -70,7 +70,7 @@ impl<'a> PartDir<'a> {
         cleanup::wait_if_ending();
         let flags =
             OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        openat(&self.directory, name, flags, Mode::from_bits_truncate(0o666))
+        again(|| openat(&self.directory, name, flags, Mode::from_bits_truncate(0o666)))
             .map(File::from)
             .map_err(|cause| Error::io("create", &self.target.join(name), &cause.into()))
     }
@@ -105,7 +105,10 @@ impl<'a> PartDir<'a> {
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let write = || -> std::io::Result<()> {
             let mode = Mode::from_bits_truncate(0o666);
-            File::from(openat(directory, name, flags, mode)?).write_all(bytes)
+            let mut file = File::from(again(|| openat(directory, name, flags, mode))?);
+            file.write_all(bytes)?;
+            // Nobody syncs it, and some network file systems tell a full disk only now.
+            Ok(nix::unistd::close(file)?)
         };
         write().map_err(|cause| Error::io("write", &target.join(name), &cause))
     }
@@ -115,16 +118,13 @@ impl<'a> PartDir<'a> {
     /// # Errors
     /// When root cannot rename it.
     pub fn publish(mut self) -> Result<()> {
-        let rename = || -> std::io::Result<()> {
-            let parent = File::open(directory(&self.target))?;
-            let mode = std::fs::Permissions::from_mode(0o777 & !umask());
-            self.directory.set_permissions(mode)?;
-            rename_to_new(&self.part, &self.target)?;
-            parent.sync_all()
+        let (part, target) = (&self.part, &self.target);
+        let renamed = if self.comm.is_root() {
+            Published::rename(&self.directory, part, target, false, 0o777)
+        } else {
+            Ok(Published::by_root(part, target))
         };
-        let renamed = if self.comm.is_root() { rename() } else { Ok(()) };
-        self.comm.agree(renamed.map_err(|cause| Error::io("publish", &self.target, &cause)))?;
-        cleanup::forget(&self.part);
+        self.comm.agree(renamed.map_err(|cause| Error::io("publish", target, &cause)))?;
         self.published = true;
         Ok(())
     }
@@ -132,7 +132,10 @@ impl<'a> PartDir<'a> {
 
 impl Drop for PartDir<'_> {
     fn drop(&mut self) {
-        if !self.published && self.comm.is_root() {
+        if self.published {
+            return;
+        }
+        if self.comm.is_root() {
             cleanup::remove(&self.part);
         }
         cleanup::forget(&self.part);

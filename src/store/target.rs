@@ -1,5 +1,7 @@
 //! Where an output goes: checked before anything is computed.
 
+use std::fs::Metadata;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
@@ -22,30 +24,59 @@ pub fn check(path: &Path, named: &str, force: bool) -> Result<()> {
             path.display()
         )));
     }
-    let parent = directory(path);
-    if !parent.is_dir() {
-        return Err(Error::usage(format!(
-            "{named} {}: the directory {} is not there; make it or choose another",
-            path.display(),
-            parent.display()
-        )));
-    }
-    match std::fs::symlink_metadata(path) {
-        Ok(meta) if meta.is_dir() => Err(Error::usage(format!(
+    let parent = parent(path, named)?;
+    match look(path)? {
+        Some(meta) if meta.is_dir() => Err(Error::usage(format!(
             "{named} {} is a directory; give a file name in it",
             path.display()
         ))),
         // Renaming over a device or a pipe would replace it.
-        Ok(meta) if !meta.is_file() && !meta.is_symlink() => Err(Error::usage(format!(
+        Some(meta) if !meta.is_file() && !meta.is_symlink() => Err(Error::usage(format!(
             "{named} {} is not a regular file; give a file name",
             path.display()
         ))),
-        Ok(_) if !force => Err(Error::usage(format!(
+        Some(_) if !force => Err(Error::usage(format!(
             "{named} {} exists; --force replaces it, or choose another name",
             path.display()
         ))),
         _ => writable(path, &parent),
     }
+}
+
+/// The directory in which `path` is to be made.
+///
+/// # Errors
+/// A usage error when it is not there, an I/O error when the system does not tell.
+pub fn parent(path: &Path, named: &str) -> Result<PathBuf> {
+    let parent = directory(path);
+    match std::fs::metadata(&parent) {
+        Ok(meta) if meta.is_dir() => Ok(parent),
+        Err(cause) if !is_missing(&cause) => {
+            Err(Error::io(format!("make {} in", path.display()), &parent, &cause))
+        }
+        _ => Err(Error::usage(format!(
+            "{named} {}: the directory {} is not there; make it or choose another",
+            path.display(),
+            parent.display()
+        ))),
+    }
+}
+
+/// What is at `path`, a dangling link included, if anything is.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn look(path: &Path) -> Result<Option<Metadata>> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) => Ok(Some(meta)),
+        Err(cause) if is_missing(&cause) => Ok(None),
+        Err(cause) => Err(Error::io("look at", path, &cause)),
+    }
+}
+
+/// Whether the system says that nothing is there, rather than that it cannot tell.
+fn is_missing(cause: &std::io::Error) -> bool {
+    matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Finds out early what would be refused after the work.
@@ -89,7 +120,7 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     Some(stats.blocks_available() * stats.fragment_size())
 }
 
-/// Whether something is at `path`, a dangling link included.
+/// Whether something is at `path`, a dangling link included; also when the system cannot tell.
 pub fn exists(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
+    !matches!(look(path), Ok(None))
 }

@@ -9,7 +9,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use super::cleanup;
-use super::part::{job_id, part_path, umask};
+use super::part::{job_id, part_path};
+use super::publish::umask;
 use super::target::directory;
 
 /// Writes `bytes` to `path`, over what was there. Local.

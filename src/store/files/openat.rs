@@ -7,6 +7,7 @@
 
 use super::{Files, Problem, SLACK, Trust, Visitor};
 use crate::num::to_u64;
+use crate::store::again;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
@@ -144,17 +145,6 @@ impl Openat {
             regular_size(&file)?;
         }
         Ok(Found::Small(filled))
-    }
-}
-
-/// Repeats a system call as long as signals interrupt it.
-#[inline]
-fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
-    loop {
-        match call() {
-            Err(Errno::EINTR) => {}
-            other => return other,
-        }
     }
 }
 

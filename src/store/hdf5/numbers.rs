@@ -12,7 +12,8 @@ use ::hdf5::{Dataset, Datatype, File, H5Type};
 use ndarray::s;
 
 use super::{
-    ALIGNMENT, DataExtent, Hdf5Error, Value, context, contiguous, describe, grow_to, set_attribute,
+    ALIGNMENT, DataExtent, Hdf5Error, Value, by_system, context, contiguous, describe, grow_to,
+    has, set_attribute,
 };
 use crate::num::{to_u64, to_usize};
 
@@ -114,6 +115,7 @@ pub fn create_numbers(
             None if new.count == 0 => 0,
             None => return Err("HDF5 gave a contiguous dataset no place".into()),
         };
+        file.flush()?; // dropping a dataset tells no error
         drop(dataset);
         file.close()?;
         Ok(DataExtent { name: "numbers", offset, bytes: new.number.bytes() * new.count })
@@ -142,13 +144,16 @@ impl Numbers {
             .map_err(|source| Hdf5Error::Io { path: path.to_owned(), source })?;
         let file = context(path, "open it as HDF5", File::open(path))?;
         let fail = |problem: String| Hdf5Error::Content { path: path.to_owned(), problem };
-        if !exists(&file, name) {
+        if !exists(path, &file, name)? {
             let problem = format!("has no dataset {name}; `h5ls -r` lists what it has");
             return Err(fail(problem));
         }
-        let dataset = file.dataset(name).map_err(|_| {
-            fail(format!("{name} is no dataset; `h5ls -r` lists what the file has"))
-        })?;
+        let dataset = match file.dataset(name) {
+            Err(cause) if by_system(&cause) => context(path, &format!("open {name}"), Err(cause)),
+            opened => opened.map_err(|_| {
+                fail(format!("{name} is no dataset; `h5ls -r` lists what the file has"))
+            }),
+        }?;
         let kind = dataset.dtype().and_then(|datatype| datatype.to_descriptor());
         let number = kind.as_ref().ok().and_then(Number::of).ok_or_else(|| {
             let held = kind.map_or("another type".to_owned(), |kind| kind.to_string());
@@ -229,8 +234,15 @@ impl Numbers {
 }
 
 /// Whether something is called like this, and all groups on the way to it are there.
-fn exists(file: &File, name: &str) -> bool {
+fn exists(path: &Path, file: &File, name: &str) -> Result<bool, Hdf5Error> {
+    if name.trim_matches('/').is_empty() {
+        return Ok(false);
+    }
     let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
-    let mut prefixes = ends.map(|end| &name[..end]).filter(|prefix| !prefix.is_empty());
-    prefixes.all(|prefix| file.link_exists(prefix)) && !name.trim_matches('/').is_empty()
+    for prefix in ends.map(|end| &name[..end]).filter(|prefix| !prefix.is_empty()) {
+        if !has(path, file, prefix)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -7,7 +7,7 @@ use ::hdf5::types::{FixedAscii, FixedUnicode, TypeDescriptor, VarLenAscii, VarLe
 use ::hdf5::{Attribute, Dataset, File, H5Type};
 use ndarray::s;
 
-use super::{COUNTS, FRACTIONS, Hdf5Error, MAX_ITERATIONS, Value, context};
+use super::{COUNTS, FRACTIONS, Hdf5Error, MAX_ITERATIONS, Value, by_system, context, has};
 use crate::num::{to_u64, to_usize};
 
 /// Text attributes of a fixed size are read up to this many bytes.
@@ -41,7 +41,7 @@ impl Reader {
             .map_err(|source| Hdf5Error::Io { path: path.to_owned(), source })?;
         let file = context(path, "open it as HDF5", File::open(path))?;
         let fail = |problem: String| Hdf5Error::Content { path: path.to_owned(), problem };
-        if !file.link_exists(COUNTS) {
+        if !has(path, &file, COUNTS)? {
             let problem = format!(
                 "has no dataset {COUNTS}; recolor reads files written by `dcomp mandelbrot --hdf5`"
             );
@@ -61,7 +61,7 @@ impl Reader {
             );
             return Err(fail(problem));
         }
-        let fractions = if file.link_exists(FRACTIONS) {
+        let fractions = if has(path, &file, FRACTIONS)? {
             let fractions = context(path, "open dataset NF", file.dataset(FRACTIONS))?;
             let kind = stored(path, &fractions)?;
             if fractions.shape() != [height, width] || !matches!(kind, TypeDescriptor::Float(_)) {
@@ -91,7 +91,13 @@ impl Reader {
     /// When the file does not say, or says something that is no limit.
     pub fn max_iterations(&self) -> Result<u32, Hdf5Error> {
         let fail = |problem: String| Hdf5Error::Content { path: self.path.clone(), problem };
-        let value = self.file.attr(MAX_ITERATIONS).ok().and_then(|attribute| value(&attribute));
+        let value = match self.file.attr(MAX_ITERATIONS) {
+            Ok(attribute) => value(&attribute),
+            Err(cause) if by_system(&cause) => {
+                return context(&self.path, &format!("read {MAX_ITERATIONS}"), Err(cause));
+            }
+            Err(_) => None,
+        };
         let limit = match value {
             Some(Value::Unsigned(limit)) => u32::try_from(limit).ok(),
             Some(Value::Signed(limit)) => u32::try_from(limit).ok(),
