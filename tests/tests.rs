@@ -6,20 +6,24 @@
 
 mod balance;
 mod bytes;
+mod chance;
 mod counter;
 mod counter_edges;
 mod decks;
 mod disk;
 mod faults;
 mod generate;
+mod malformed;
 mod memory;
 mod mergesort;
 mod mergesort_edges;
 mod mergesort_external;
 mod mergesort_files;
 mod oracles;
+mod outputs;
 mod readers;
 mod record;
+mod rerun;
 mod scaling;
 mod scaling_edges;
 mod sorting;
