@@ -77,19 +77,28 @@ pub fn read_record(path: &Path, next: &str) -> Result<Record> {
         return Err(Error::bad_input(format!("{shown}: {} bytes are no run record", meta.len())));
     }
     let text = std::fs::read(path).map_err(|cause| unread(&cause))?;
-    let record: Value = serde_json::from_slice(&text)
-        .map_err(|cause| Error::bad_input(format!("{shown} is not JSON: {cause}")))?;
-    let path = path.to_path_buf();
-    match record["schema"].as_str() {
-        Some(SCHEMA) => Ok(Record { path, record }),
-        Some(other) if other.starts_with("dcomp-run/") => Err(Error::bad_input(format!(
-            "{shown} has schema {other}, this dcomp reads {SCHEMA}; use a newer dcomp"
-        ))),
-        _ => Err(Error::bad_input(format!("{shown} is not a run record of schema {SCHEMA}"))),
-    }
+    Record::parse(&text, path)
 }
 
 impl Record {
+    /// From the text of the file at `path`.
+    ///
+    /// # Errors
+    /// Bad input when it is no record of this version.
+    pub fn parse(text: &[u8], path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let record: Value = serde_json::from_slice(text)
+            .map_err(|cause| Error::bad_input(format!("{shown} is not JSON: {cause}")))?;
+        let path = path.to_path_buf();
+        match record["schema"].as_str() {
+            Some(SCHEMA) => Ok(Self { path, record }),
+            Some(other) if other.starts_with("dcomp-run/") => Err(Error::bad_input(format!(
+                "{shown} has schema {other}, this dcomp reads {SCHEMA}; use a newer dcomp"
+            ))),
+            _ => Err(Error::bad_input(format!("{shown} is not a run record of schema {SCHEMA}"))),
+        }
+    }
+
     /// A part of the record in the type that it must have.
     ///
     /// # Errors

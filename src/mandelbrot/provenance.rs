@@ -68,6 +68,9 @@ impl Parameters {
         };
         let Numbers(region) =
             text("region")?.parse().map_err(|problem| format!("region: {problem}"))?;
+        if let Some(edge) = region.iter().find(|edge| !edge.is_finite()) {
+            return Err(format!("region holds {edge}, which no picture has"));
+        }
         let depth =
             find("depth").map(|depth| depth.parse().map_err(|_| format!("depth is `{depth}`")));
         Ok(Self {
@@ -116,7 +119,7 @@ mod tests {
             palette in prop::sample::select(Palette::ALL.to_vec()),
             depth in prop::option::of(prop::sample::select(vec![8_u8, 16])),
         ) {
-            prop_assume!(bits.iter().all(|number| !number.is_nan()));
+            prop_assume!(bits.iter().all(|number| number.is_finite()));
             let parameters =
                 Parameters { width, height, max_iterations, region: bits, palette, depth };
             let back = Parameters::parse(&parameters.to_string()).unwrap();
