@@ -39,10 +39,10 @@ bench: setup
 	cargo bench --locked --bench counter_sort
 	cargo bench --locked --bench mergesort
 
-# Half a minute for each target; needs cargo-fuzz, whose compiler flags stable Rust takes only like this.
+# A minute for each parser; needs cargo-fuzz, whose compiler flags stable Rust takes only like this.
 fuzz: setup
-	for target in grammar lines select records; do \
-	    RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=30 -max_len=400 || exit 1; \
+	for target in deck grammar lines png record records select studies words; do \
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60 -max_len=400 || exit 1; \
 	done
 
 # A picture of a gigapixel on 4 ranks, its memory in its record, then the tables of rehearsed

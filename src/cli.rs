@@ -5,6 +5,7 @@
 
 pub mod generate;
 pub mod mergesort;
+pub mod rerun;
 pub mod scaling;
 
 use std::ffi::OsString;
@@ -53,6 +54,8 @@ pub enum Command {
     Run(RunArgs),
     /// Check an output against its run record, or whether a file is sorted.
     Verify(VerifyArgs),
+    /// Run again what made an output, and compare the bytes.
+    Rerun(rerun::RerunArgs),
 }
 
 /// What all jobs share.
@@ -67,7 +70,7 @@ pub struct Common {
 }
 
 /// How a run is carried out, rather than what it computes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct How {
     /// Where to write the run record [default: OUTPUT.json].
     #[arg(long, value_name = "FILE.json")]
@@ -268,8 +271,8 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "they are switches")]
 pub struct VerifyArgs {
-    /// The output to check: size and checksum; what mergesort made, also order, number and checksum of
-    /// its records.
+    /// The output to check: size and checksum, and what is in it. Pictures and HDF5 files also go without a
+    /// record, as far as they tell.
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// Its record [default: FILE.json].

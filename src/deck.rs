@@ -18,6 +18,8 @@ pub enum Source {
     Deck(String),
     /// A `DCOMP_*` variable.
     Environment,
+    /// What a file says about the run that made it.
+    Provenance(String),
     /// The command line.
     Flag,
 }
@@ -28,6 +30,7 @@ impl Source {
         match self {
             Self::Deck(file) => format!("{key} in {file}"),
             Self::Environment => variable(key),
+            Self::Provenance(file) => format!("{key} of {file}"),
             // A default is changed by the flag.
             Self::Default | Self::Flag => flag(key),
         }
@@ -38,6 +41,7 @@ impl Source {
             Self::Default => "default".into(),
             Self::Deck(file) => format!("deck {file}"),
             Self::Environment => "environment".into(),
+            Self::Provenance(file) => format!("provenance of {file}"),
             Self::Flag => "flag".into(),
         }
     }
@@ -69,15 +73,22 @@ pub struct Deck {
     pub layer: Layer,
 }
 
+/// What is wrong with a TOML text, and in which line, without the picture that the library draws.
+pub fn toml_problem(cause: &toml::de::Error, text: &str) -> String {
+    let at = cause.span().map_or(0, |span| span.start.min(text.len()));
+    let line = text.as_bytes()[..at].split(|byte| *byte == b'\n').count();
+    format!("line {line}: {}", cause.message().trim_end().replace('\n', ", "))
+}
+
 /// Reads a deck's text; `file` is its name in messages.
 ///
 /// # Errors
 /// When it is not TOML or `job` is not a string.
 pub fn parse(text: &str, file: &str) -> Result<Deck> {
-    let table: Table = text.parse().map_err(|cause: toml::de::Error| {
+    let table: Table = text.parse().map_err(|cause| {
+        let why = toml_problem(&cause, text);
         Error::usage(format!(
-            "the deck {file} is not TOML: {}; jobs/mandelbrot.toml shows how a deck looks",
-            cause.to_string().trim_end()
+            "the deck {file} is not TOML: {why}; jobs/mandelbrot.toml shows how a deck looks"
         ))
     })?;
     let mut values = Table::new();

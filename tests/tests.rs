@@ -6,6 +6,7 @@
 
 mod balance;
 mod bytes;
+mod chance;
 mod collective;
 mod counter;
 mod counter_edges;
@@ -15,15 +16,20 @@ mod faults;
 mod full_disks;
 mod generate;
 mod hangs;
+mod hostile;
 mod iofail;
+mod malformed;
 mod memory;
 mod mergesort;
 mod mergesort_edges;
 mod mergesort_external;
 mod mergesort_files;
 mod oracles;
+mod outputs;
+mod parsers;
 mod readers;
 mod record;
+mod rerun;
 mod scaling;
 mod scaling_edges;
 mod sorting;

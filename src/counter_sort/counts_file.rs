@@ -16,8 +16,11 @@ use crate::store::part::{PartFile, Published};
 /// Entries turned into bytes at a time.
 const ENTRIES: usize = 1 << 15;
 
+/// What HDF5 calls it.
+pub(super) const TITLE: &str = "values and how often they occur";
+
 /// The first line of the CSV.
-const HEADER: &str = "value,count\n";
+pub(super) const HEADER: &str = "value,count\n";
 
 /// The file while it is made.
 pub enum CountsFile<'a> {
@@ -88,7 +91,7 @@ impl<'a> CountsFile<'a> {
             Column { name: "value", meaning: "a value of the input", signed: true, scales: true },
             Column { name: "count", meaning: "how often it occurs", signed: false, scales: false },
         ];
-        let texts = provenance("values and how often they occur");
+        let texts = provenance(TITLE);
         let rows = combined.summary.distinct;
         let file = ColumnsFile::create(context, target, force, rows, &columns, &texts)?;
         let share = combined.share();

@@ -20,6 +20,7 @@ pub mod refused;
 pub mod spec;
 pub mod stats;
 pub mod template;
+pub mod verify;
 
 use combine::{Combined, combine};
 use counts_file::CountsFile;

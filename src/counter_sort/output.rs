@@ -28,6 +28,9 @@ use crate::store::part::{PartFile, Published};
 /// Bytes made and written at a time: half of a second-level cache.
 const PIECE: usize = 512 << 10;
 
+/// The longest line of digits is shorter.
+const LINE_MAX: u64 = 64;
+
 /// A number looks like this in this format.
 pub fn form(format: OutputFormat) -> Form {
     match format {
@@ -186,7 +189,10 @@ impl<'a> SortedFile<'a> {
         let part = self.file.part();
         let sum = part.verify_by(|range| {
             let (file, data, form) = (part.file(), &self.data, self.form);
-            let read = |cut: &Range<u64>| read_back(file, data, form, cut);
+            let read = |cut: &Range<u64>| {
+                let mut seen = Seen::default();
+                read_back(file, data, form, cut, &mut seen).map(|sum| (sum, seen))
+            };
             let cuts = self.cuts(&range);
             let mut crc64 = crc::checksum(&[]);
             for (cut, seen) in cuts.iter().zip(self.context.threads.map(&cuts, read)) {
@@ -252,15 +258,16 @@ fn seen_of(bytes: &[u8]) -> Seen {
     }
 }
 
-/// The CRC-64 of a range of the file, and the numbers whose first byte lies in it.
-fn read_back(
+/// The CRC-64 of a range of the file; the numbers whose first byte lies in it go to `seen`.
+pub(super) fn read_back(
     file: &File,
     data: &Range<u64>,
     form: Form,
     range: &Range<u64>,
-) -> std::io::Result<(u64, Seen)> {
+    seen: &mut impl Sink,
+) -> std::io::Result<u64> {
     let mut buffer = vec![0; SLACK + PIECE];
-    let (mut crc64, mut seen) = (crc::checksum(&[]), Seen::default());
+    let mut crc64 = crc::checksum(&[]);
     let mut before = [b'\n'];
     if range.start > data.start && form == Form::Text {
         file.read_exact_at(&mut before, range.start - 1)?;
@@ -273,14 +280,14 @@ fn read_back(
         let piece = &buffer[SLACK..SLACK + length];
         crc64 = crc::combine(crc64, crc::checksum(piece), to_u64(length));
         match form {
-            Form::Text => parser.feed(&buffer[..SLACK + length], SLACK, &mut seen),
+            Form::Text => parser.feed(&buffer[..SLACK + length], SLACK, seen),
             Form::I64 => {
                 // Blocks of the file fall on whole numbers; what is not data is left out.
                 let from = to_usize(data.start.saturating_sub(at)).min(length);
                 let to =
                     length - to_usize((at + to_u64(length)).saturating_sub(data.end)).min(length);
                 for bytes in piece[from.min(to)..to].as_chunks::<8>().0 {
-                    seen.add(i64::from_le_bytes(*bytes));
+                    seen.number(i64::from_le_bytes(*bytes));
                 }
             }
         }
@@ -288,12 +295,14 @@ fn read_back(
     }
     if form == Form::Text {
         let mut byte = [0];
-        while at < data.end && parser.is_inside_line() && !parser.is_skipping() {
+        // A longer line is no number of ours, and no reason to read all of a file byte by byte.
+        let most = data.end.min(at + LINE_MAX);
+        while at < most && parser.is_inside_line() && !parser.is_skipping() {
             file.read_exact_at(&mut byte, at)?;
-            parser.feed(&byte, 0, &mut seen);
+            parser.feed(&byte, 0, seen);
             at += 1;
         }
-        parser.finish(&mut seen);
+        parser.finish(seen);
     }
-    Ok((crc64, seen))
+    Ok(crc64)
 }

@@ -24,7 +24,7 @@ use crate::store::crc::Extent;
 use crate::store::part::PartFile;
 
 /// Bytes that a thread makes before it writes them: many enough for the disk, few enough for the cache.
-const PIECE_BYTES: usize = 1 << 20;
+pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 /// Pieces of a rank in a round.
 const ROUND_PIECES: u64 = 1024;

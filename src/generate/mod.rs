@@ -11,6 +11,7 @@ pub mod numbers;
 mod random;
 pub mod records;
 pub mod spec;
+pub mod verify;
 mod zipf;
 
 use std::fmt::Write;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use numbers::{FileTally, Generator, Planted};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use spec::Spec;
 
 use crate::context::Context;
@@ -78,6 +79,18 @@ impl Total {
         Self { numbers, rubbish, blank, sum, bytes, crc64 }
     }
 
+    /// The record's `result`.
+    fn result(&self, spec: &Spec) -> Value {
+        json!({
+            "files": if spec.packed { 1 } else { spec.files },
+            "numbers": self.numbers,
+            "rubbish": self.rubbish,
+            "blank_lines": self.blank,
+            "sum": self.sum.to_string(),
+            "bytes": self.bytes,
+        })
+    }
+
     fn then(self, next: Self) -> Self {
         Self {
             numbers: self.numbers + next.numbers,
@@ -126,8 +139,7 @@ impl<'a> Job<'a> for Numbers<'a> {
             .map(|path| PartFile::create(context, &path, *force, |_| Ok(())))
             .transpose()?;
         let mine = block(spec.files, comm.size(), comm.rank());
-        let step = (LINES / spec.per_file.max(1)).max(1);
-        let maker = Maker { generator: Generator::new(spec.numbers()), spec, mine, step };
+        let maker = Maker::new(spec, mine);
         let (made, lengths, total) = Default::default();
         Ok(Self { spec, context, maker, place, planted_file, made, lengths, total })
     }
@@ -169,7 +181,7 @@ impl<'a> Job<'a> for Numbers<'a> {
     }
 
     fn conclude(&mut self) -> Result<Findings> {
-        let Total { numbers, rubbish, blank, sum, bytes, crc64 } = self.total;
+        let Total { numbers, rubbish, blank, bytes, crc64, .. } = self.total;
         let spec = self.spec;
         if numbers + rubbish + blank != spec.files * spec.per_file {
             return Err(Error::verification(format!(
@@ -187,18 +199,11 @@ impl<'a> Job<'a> for Numbers<'a> {
         let written: u64 = outputs.iter().map(|file| file.bytes).sum();
         Ok(Findings {
             input: Vec::new(),
-            result: json!({
-                "files": if spec.packed { 1 } else { spec.files },
-                "numbers": numbers,
-                "rubbish": rubbish,
-                "blank_lines": blank,
-                "sum": sum.to_string(),
-                "bytes": bytes,
-            }),
+            result: self.total.result(spec),
             outputs,
             comm_bytes_needed: 0,
             io_bytes_needed: 2 * written,
-            details: serde_json::Value::Null,
+            details: Value::Null,
         })
     }
 
@@ -226,6 +231,22 @@ fn name(file: u64) -> String {
     format!("numbers_{file}.txt")
 }
 
+/// The first line of the list of planted lines.
+const PLANTED_HEADING: &str = "file,line,kind,verdict\n";
+
+/// Appends the line about a planted line.
+fn list_planted(spec: &Spec, planted: &Planted, text: &mut String) {
+    let Planted { file, line, kind } = planted;
+    // Packed, every file has so many lines, in the order of the files.
+    let (file, line) = if spec.packed {
+        (String::new(), file * spec.per_file + line)
+    } else {
+        (name(*file), *line)
+    };
+    let verdict = format!("{:?}", kind.verdict()).to_lowercase();
+    writeln!(text, "{file},{line},{kind},{verdict}").expect("a string takes all");
+}
+
 /// What threads share.
 struct Maker<'a> {
     generator: Generator,
@@ -236,7 +257,13 @@ struct Maker<'a> {
     step: u64,
 }
 
-impl Maker<'_> {
+impl<'a> Maker<'a> {
+    /// For some of the files; the parameters have been checked.
+    fn new(spec: &'a Spec, mine: Range<u64>) -> Self {
+        let step = (LINES / spec.per_file.max(1)).max(1);
+        Self { generator: Generator::new(spec.numbers()), spec, mine, step }
+    }
+
     /// Makes a piece, and gives each file of it to `take`.
     fn piece(&self, first: u64, mut take: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<Made> {
         let (mut made, mut text) = (Made::default(), Vec::new());
@@ -311,17 +338,10 @@ impl Numbers<'_> {
         let comm = &self.context.comm;
         let mut text = String::new();
         if comm.is_root() {
-            text.push_str("file,line,kind,verdict\n");
+            text.push_str(PLANTED_HEADING);
         }
-        for Planted { file, line, kind } in &self.made.planted {
-            // Packed, every file has so many lines, in the order of the files.
-            let (file, line) = if self.spec.packed {
-                (String::new(), file * self.spec.per_file + line)
-            } else {
-                (name(*file), *line)
-            };
-            let verdict = format!("{:?}", kind.verdict()).to_lowercase();
-            writeln!(text, "{file},{line},{kind},{verdict}").expect("a string takes all");
+        for planted in &self.made.planted {
+            list_planted(self.spec, planted, &mut text);
         }
         let at = comm.exclusive_scan(to_u64(text.len()));
         comm.agree(file.write_at(at, text.as_bytes()))

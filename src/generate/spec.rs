@@ -65,19 +65,28 @@ impl Spec {
         let spec = Self { output, packed, files, per_file, min, max, pattern, dirty, seed };
         let named =
             |key: &str, problem: String| Error::usage(format!("{}: {problem}", merged.name(key)));
-        spec.pattern.parse::<Pattern>().map_err(|problem| named("pattern", problem))?;
+        spec.check().map_err(|(key, problem)| named(key, problem))?;
+        Ok(spec)
+    }
+
+    /// Whether this can be generated: parameters may come from a record that somebody edited.
+    ///
+    /// # Errors
+    /// The key at fault and a sentence about it.
+    pub fn check(&self) -> std::result::Result<(), (&'static str, String)> {
+        self.pattern.parse::<Pattern>().map_err(|problem| ("pattern", problem))?;
+        let per_file = self.per_file;
         if per_file > PER_FILE_MAX {
             let problem = format!("{per_file}; a file is made in memory: at most {PER_FILE_MAX}");
-            return Err(named("per_file", problem));
+            return Err(("per_file", problem));
         }
-        spec.numbers().check().map_err(|(key, problem)| named(key, problem))?;
-        Ok(spec)
+        self.numbers().check()
     }
 
     /// As the generator takes them.
     ///
     /// # Panics
-    /// When the pattern has no such name, which [`from_deck`](Self::from_deck) has checked.
+    /// When the pattern has no such name, which [`check`](Self::check) tells.
     pub fn numbers(&self) -> NumbersSpec {
         NumbersSpec {
             files: self.files,

@@ -13,9 +13,11 @@ pub mod estimate;
 pub mod kernel;
 pub mod palette;
 pub mod pieces;
+pub mod provenance;
 pub mod recolor;
 mod resume;
 pub mod spec;
+pub mod verify;
 
 use bands::{Band, Bands, HELD_SHARES};
 use compute::{Computed, Tally};
@@ -478,12 +480,8 @@ pub fn bytes_per_pixel(spec: &Spec) -> u64 {
 
 /// What every output says about its making; nothing about the machine, so that bytes stay equal.
 pub fn provenance(spec: &Spec) -> Vec<(String, String)> {
-    let [re0, re1, im0, im1] = spec.region;
     let source = format!("dcomp {} mandelbrot", env!("CARGO_PKG_VERSION"));
-    let comment = format!(
-        "width {} height {} max_iterations {} region {re0},{re1},{im0},{im1} palette {}",
-        spec.width, spec.height, spec.max_iterations, spec.palette
-    );
+    let comment = provenance::Parameters::of(spec).to_string();
     vec![
         ("Title".into(), "Mandelbrot set".into()),
         ("Software".into(), source),

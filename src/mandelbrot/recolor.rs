@@ -134,7 +134,7 @@ impl<'a> Job<'a> for Recolor<'a> {
             .map_err(|cause| Error::bad_input(format!("{}: {cause}", spec.input.display())))?;
         let bands = Bands::new(width, height, layout.rows_per_strip(), comm.size());
         let source = format!("dcomp {} recolor", env!("CARGO_PKG_VERSION"));
-        let comment = format!("palette {}", spec.palette);
+        let comment = format!("palette {} depth {}", spec.palette, spec.depth);
         let texts = [("Title", "Mandelbrot set"), ("Software", &source), ("Comment", &comment)];
         let png = PngFile::create(context, &spec.output, *force, layout, &texts)?;
         let histogram = spec.palette.needs_histogram().then(|| Histogram::new(max_iterations));

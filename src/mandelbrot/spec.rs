@@ -300,7 +300,8 @@ fn kernel_name(name: &str) -> std::result::Result<Option<Isa>, String> {
     })
 }
 
-fn lattice(region: [f64; 4], width: u32, height: u32) -> Lattice {
+/// The mapping from pixels to the plane.
+pub(super) fn lattice(region: [f64; 4], width: u32, height: u32) -> Lattice {
     let [re0, re1, im0, im1] = region;
     Lattice {
         re0,

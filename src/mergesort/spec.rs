@@ -315,7 +315,8 @@ pub fn form_of(kind: Kind, flags: &Flags) -> Result<Box<dyn Form>> {
         return Err(Error::usage(format!("--{flag} is for --type lines, not for {kind}")));
     }
     Ok(match kind {
-        Kind::Dataset => return Err(Error::internal("the type of a dataset was not looked up")),
+        // A run looks its datasets' type up first; a record that was edited may say anything.
+        Kind::Dataset => return Err(Error::usage("--type: auto is not the type of any items")),
         Kind::Key(kind) => Box::new(Keys::new(kind, flags.reverse, flags.unique)),
         Kind::Record(bytes, key) => {
             let layout = Layout::new(bytes, key).expect("checked when it was parsed");

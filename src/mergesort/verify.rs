@@ -13,37 +13,31 @@ use super::form::Form;
 use super::input::{Seen, dataset_type, look_at};
 use super::lines::Flags;
 use super::spec::{Kind, Spec, form_of};
-use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::measure::record::FileSum;
 use crate::threads::Threads;
-use crate::verify::{Recorded, differs, sum};
-
-/// What a sort's output turned out to be.
-pub struct Verified {
-    /// The whole output.
-    pub sum: FileSum,
-    /// What is in it, unless only a part of it was asked for.
-    pub lines: Vec<String>,
-}
+use crate::verify::{Recorded, Verified, changed, differs, not_as_made, sum};
 
 /// Checks the output of a sort: size, CRC-64, order, number, checksum and equal keys. Local.
 ///
 /// # Errors
 /// A verification error that names what differs, and the first item that is out of order.
 pub fn verify(threads: &Threads, file: &Path, recorded: &Recorded) -> Result<Verified> {
-    let spec: Spec = serde_json::from_value(recorded.record["spec"].clone()).map_err(|cause| {
-        Error::bad_input(format!("spec in {}: {cause}", recorded.path.display()))
-    })?;
+    let spec: Spec = recorded.spec()?;
     let expected = recorded.expected();
     if recorded.at > 0 {
         // One of several files: what it should hold is not recorded, but its bytes are.
-        return Ok(Verified { sum: recorded.compare(file)?, lines: Vec::new() });
+        return recorded.compare(file);
     }
-    let form = spec.checked_form()?;
+    let no_form = |problem: Error| {
+        let shown = recorded.path.display();
+        Error::bad_input(format!("spec in {shown}: {}; was the record edited?", problem.message))
+    };
+    let form = spec.checked_form().map_err(no_form)?;
     let parts = if spec.parts { &recorded.outputs[1..] } else { &[] };
     let seen = output(&spec, file, parts)?;
     let found = audit(threads, &*form, seen)?;
-    let mut problems = against_record(&*form, &found, &recorded.record["result"]);
+    let mut problems = against_record(&*form, &found, recorded)?;
     let files = if spec.dataset.is_some() { vec![sum(file)?] } else { found.files.clone() };
     let recorded_files = if spec.parts { parts } else { std::slice::from_ref(expected) };
     problems
@@ -53,11 +47,7 @@ pub fn verify(threads: &Threads, file: &Path, recorded: &Recorded) -> Result<Ver
         let lines = vec![told(&*form, &found)];
         return Ok(Verified { sum: FileSum { path, ..expected.clone() }, lines });
     }
-    Err(Error::verification(format!(
-        "{}: {}; it was changed after the run, make it again",
-        file.display(),
-        problems.join("; ")
-    )))
+    Err(changed(file, &problems))
 }
 
 /// The files, or the dataset, of an output.
@@ -76,10 +66,7 @@ fn output(spec: &Spec, file: &Path, parts: &[FileSum]) -> Result<Vec<Seen>> {
     };
     let look = |name: &String| look_at(name, spec.kind);
     // What cannot be read as what it was written as is no longer what it was.
-    names.iter().map(look).collect::<Result<_>>().map_err(|error| match error.kind {
-        ErrorKind::BadInput => Error { kind: ErrorKind::Verification, ..error },
-        _ => error,
-    })
+    names.iter().map(look).collect::<Result<_>>().map_err(not_as_made)
 }
 
 fn file_name(path: &str) -> String {
@@ -95,22 +82,20 @@ fn part_names(directory: &Path) -> Result<BTreeSet<String>> {
 }
 
 /// What is not as the record tells.
-fn against_record(form: &dyn Form, found: &Audit, result: &serde_json::Value) -> Vec<String> {
+fn against_record(form: &dyn Form, found: &Audit, recorded: &Recorded) -> Result<Vec<String>> {
     let mut problems: Vec<String> = unordered(found).into_iter().collect();
     let numbers = [("records", found.items.items), ("duplicates", found.checked.duplicates)];
     for (key, number) in numbers {
-        if result[key] != number {
-            problems.push(format!("{number} {key}, its record says {}", result[key]));
+        let said = recorded.result(key)?;
+        if *said != number {
+            problems.push(format!("{number} {key}, its record says {said}"));
         }
     }
-    let checksum = form.checksum(found.items);
-    if result["checksum"] != checksum {
-        problems.push(format!(
-            "the records' checksum is {checksum}, its record says {}",
-            result["checksum"]
-        ));
+    let (checksum, said) = (form.checksum(found.items), recorded.result("checksum")?);
+    if *said != checksum {
+        problems.push(format!("the records' checksum is {checksum}, its record says {said}"));
     }
-    problems
+    Ok(problems)
 }
 
 fn unordered(found: &Audit) -> Option<String> {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::study::Study;
 use super::study::points::{self, Place, Point};
+use crate::deck::toml_problem;
 use crate::error::{Error, Result};
 use crate::num::{floor_u64, to_f64, to_u64};
 
@@ -52,7 +53,7 @@ impl Site {
     /// Usage errors that name the key.
     pub fn parse(text: &str, name: &str) -> Result<Self> {
         let site: Self = toml::from_str(text)
-            .map_err(|cause| Error::usage(format!("{name}: {}", cause.to_string().trim_end())))?;
+            .map_err(|cause| Error::usage(format!("{name}: {}", toml_problem(&cause, text))))?;
         let options = site.options.iter().map(|text| ("options", Some(text)));
         let values = [
             ("partition", site.partition.as_ref()),

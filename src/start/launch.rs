@@ -173,15 +173,29 @@ pub(super) fn lay_down(context: &Context, run: &Run) -> Prepared {
 const HANG_TIMEOUTS: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(366 * 24 * 3600);
 
+/// What parameters are made of, beside defaults and environment.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub flags: &'a Layer,
+    pub deck: Option<&'a Path>,
+    /// What the run to be repeated was given: no variable of today adds to that.
+    pub again: Option<&'a Layer>,
+}
+
 /// Collective, unless it is a dry run. A job from its flags to its last line.
 pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) -> Result<()> {
+    let given = Given { flags, deck: common.deck.as_deref(), again: None };
+    launch_given::<L>(given, common.how.dry_run, meter)
+}
+
+/// Collective, unless it is a dry run. As [`launch`], whatever the parameters come from.
+pub(super) fn launch_given<L: Launch>(given: Given<'_>, dry: bool, meter: Meter) -> Result<()> {
     let launch = launcher::detect_from_environment()?;
-    let deck_file = common.deck.as_deref();
-    if common.how.dry_run {
-        return on_one_rank(|| dry_run::<L>(flags, deck_file, launch));
+    if dry {
+        return on_one_rank(|| dry_run::<L>(given, launch));
     }
-    if deck_file.is_none() {
-        resolve::<L>(flags, None)?.1.hang_after();
+    if given.deck.is_none() {
+        resolve::<L>(given)?.1.hang_after();
     }
     // Before MPI starts, which may take longer than a batch system waits after its warning.
     cleanup::heed_signals();
@@ -190,11 +204,11 @@ pub(super) fn launch<L: Launch>(flags: &Layer, common: &Common, meter: Meter) ->
     }
     let comm = Comm::start()?;
     let decided = comm.decide(|| {
-        let (mut spec, settings, merged) = resolve::<L>(flags, deck_file)?;
+        let (mut spec, settings, merged) = resolve::<L>(given)?;
         let outputs = L::outputs(&spec, &merged);
         let complete = complete::already::<L>(&spec, &settings, &outputs)?;
         if complete.is_none() {
-            check_targets::<L>(&spec, &settings, deck_file, &merged)?;
+            check_targets::<L>(&spec, &settings, given.deck, &merged)?;
             L::complete(&mut spec);
         }
         Ok((spec, settings, complete))
@@ -293,17 +307,14 @@ pub(super) fn read_deck(file: &Path) -> Result<deck::Deck> {
 }
 
 /// Parameters from all sources.
-fn resolve<L: Launch>(
-    flags: &Layer,
-    deck_file: Option<&Path>,
-) -> Result<(L::Spec, Settings, Merged)> {
+fn resolve<L: Launch>(given: Given<'_>) -> Result<(L::Spec, Settings, Merged)> {
     let keys = L::KEYS;
     let defaults = Layer { source: Source::Default, ..deck::parse(keys.defaults, "")?.layer };
     let saving: &[&str] = if L::CHECKPOINTS { &SAVING } else { &[] };
     let optional = keys.optional.iter().chain(&COMMON).chain(saving).map(ToString::to_string);
     let known: Vec<String> = defaults.values.keys().cloned().chain(optional).collect();
     let mut layers = vec![defaults];
-    if let Some(file) = deck_file {
+    if let Some(file) = given.deck {
         let deck = read_deck(file)?;
         if let Some(job) = deck.job.filter(|job| job != name::<L>()) {
             return Err(Error::usage(format!(
@@ -316,8 +327,13 @@ fn resolve<L: Launch>(
     let texts =
         keys.texts.iter().copied().chain(["record", "hang_timeout"]).chain(saving.iter().copied());
     let texts: Vec<&str> = texts.filter(|key| *key != "resume").collect();
-    layers.push(deck::environment(&known, &texts, |name| std::env::var(name).ok()));
-    layers.push(flags.clone());
+    let variables: Vec<String> = match given.again {
+        Some(_) => COMMON.map(String::from).to_vec(),
+        None => known.clone(),
+    };
+    layers.push(deck::environment(&variables, &texts, |name| std::env::var(name).ok()));
+    layers.extend(given.again.cloned());
+    layers.push(given.flags.clone());
     let merged = deck::merge(&layers, &known, keys.exclusive)?;
     let spec = L::spec(&merged)?;
     let settings: Settings = merged.read()?;
@@ -376,8 +392,8 @@ pub(super) fn check_record(settings: &Settings, named: &str, output: &Path) -> R
     Ok(record)
 }
 
-fn dry_run<L: Launch>(flags: &Layer, deck_file: Option<&Path>, launch: Launched) -> Result<()> {
-    let (spec, settings, merged) = resolve::<L>(flags, deck_file)?;
+fn dry_run<L: Launch>(given: Given<'_>, launch: Launched) -> Result<()> {
+    let (spec, settings, merged) = resolve::<L>(given)?;
     let ranks = match launch {
         Launched::Alone => 1,
         Launched::Mpi { size, .. } => size.unwrap_or(1),
@@ -387,7 +403,7 @@ fn dry_run<L: Launch>(flags: &Layer, deck_file: Option<&Path>, launch: Launched)
     let size = Size { ranks, local_ranks: launcher::local_size(ranks), threads };
     lines.extend(L::describe(&spec, &size)?);
     say(&lines)?;
-    check_targets::<L>(&spec, &settings, deck_file, &merged)
+    check_targets::<L>(&spec, &settings, given.deck, &merged)
 }
 
 pub(super) fn identity(job: &'static str, spec: &impl Serialize, seed: u64) -> Identity {

@@ -10,6 +10,7 @@ mod launch;
 mod mandelbrot;
 mod mergesort;
 mod recolor;
+mod rerun;
 mod scaling;
 mod tell;
 mod verify;
@@ -27,7 +28,7 @@ use crate::heap;
 use crate::measure::Meter;
 use crate::store;
 use launch::{launch, name, read_deck};
-use tell::{on_one_rank, tell_once};
+use tell::{on_one_rank, plain, tell_once};
 
 /// Runs a parsed command line; returns the exit code.
 pub fn start(cli: Cli, meter: Meter) -> u8 {
@@ -54,6 +55,7 @@ pub fn start(cli: Cli, meter: Meter) -> u8 {
             launch::<items::Records>(&args.layer(), &args.common, meter)
         }
         Command::Recolor(args) => recolor::recolor(&args, meter),
+        Command::Rerun(args) => rerun::rerun(&args, meter),
         Command::Scaling(command) => scaling::scaling(&command),
         Command::Run(args) => match as_job(&args) {
             Ok(words) => return start_words(words, meter),
@@ -67,7 +69,7 @@ pub fn start(cli: Cli, meter: Meter) -> u8 {
     };
     let code = error.kind.exit_code();
     tell_once(code, || {
-        writeln!(std::io::stderr(), "dcomp: {}", error.message).ok();
+        writeln!(std::io::stderr(), "dcomp: {}", plain(&error.message)).ok();
     });
     code
 }

@@ -40,11 +40,26 @@ pub(super) fn tell_once(code: u8, tell: impl FnOnce()) {
 /// Whether all ranks have the same error, which root tells.
 pub(super) static AGREED: AtomicBool = AtomicBool::new(false);
 
+/// Text without what a terminal would obey: names come from anywhere. A new line stays where the next one is
+/// indented, as in lists; so no name can look like a line of its own.
+pub(super) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let is_list = c == '\n' && rest.as_str().starts_with("  ");
+        if is_list || c == '\t' || !c.is_control() {
+            plain.push(c);
+        } else {
+            plain.extend(c.escape_default());
+        }
+    }
+    plain
+}
+
 /// Prints results. A reader that has gone away wants no more; anything else is an error.
 pub(super) fn say(lines: &[String]) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    let mut text = lines.join("\n");
-    text.push('\n');
+    let text: String = lines.iter().map(|line| plain(line) + "\n").collect();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(cause) if cause.kind() != ErrorKind::BrokenPipe => {
             Err(Error::io("write results to", Path::new("standard output"), &cause))
@@ -81,4 +96,16 @@ pub(super) fn report(context: &Context, run: &Run, findings: &Findings) -> Vec<S
         record.map_or_else(String::new, |path| format!("; record {}", path.display())),
     ));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn names_cannot_speak_for_dcomp() {
+        assert_eq!(plain("two:\n  a\n  b\tc"), "two:\n  a\n  b\tc");
+        assert_eq!(plain("a\ndcomp: b\r\u{1b}[31m"), "a\\ndcomp: b\\r\\u{1b}[31m");
+        assert_eq!(plain("caf\u{e9} \u{9b}1m"), "caf\u{e9} \\u{9b}1m");
+    }
 }

@@ -10,6 +10,7 @@
 //! This module and those below it are the only ones that name `hdf5::`.
 
 mod numbers;
+mod probe;
 mod reader;
 mod scale;
 #[cfg(test)]
@@ -25,7 +26,7 @@ use thiserror::Error;
 
 use crate::num::{to_u64, to_usize};
 pub use numbers::{NewNumbers, Number, Numbers, create_numbers};
-pub use reader::{Reader, Shape};
+pub use reader::{Reader, Shape, attributes};
 
 /// The name of the counts, as other Mandelbrot programs use it.
 pub const COUNTS: &str = "N";

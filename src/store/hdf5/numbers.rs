@@ -140,9 +140,7 @@ impl Numbers {
     /// # Errors
     /// When there is no such dataset, or it is not one dimension of numbers that are known here.
     pub fn open(path: &Path, name: &str) -> Result<Self, Hdf5Error> {
-        std::fs::File::open(path)
-            .map_err(|source| Hdf5Error::Io { path: path.to_owned(), source })?;
-        let file = context(path, "open it as HDF5", File::open(path))?;
+        let file = super::reader::open(path)?;
         let fail = |problem: String| Hdf5Error::Content { path: path.to_owned(), problem };
         if !exists(path, &file, name)? {
             let problem = format!("has no dataset {name}; `h5ls -r` lists what it has");
@@ -168,6 +166,12 @@ impl Numbers {
                 "dataset {name} has {dimensions} dimensions; it must have 1"
             )));
         };
+        // No file reaches further; a header may say so all the same.
+        if to_u64(count) > i64::MAX.cast_unsigned() / number.bytes() {
+            return Err(fail(format!(
+                "dataset {name} tells of {count} numbers, more than files hold"
+            )));
+        }
         let (path, name) = (path.to_owned(), name.to_owned());
         Ok(Self { path, name, dataset, number, count: to_u64(count) })
     }
@@ -190,7 +194,7 @@ impl Numbers {
         let plain = self.dataset.layout() == Layout::Contiguous && stored == wanted;
         let offset = self.dataset.offset().filter(|_| plain)?;
         // The data of some contiguous datasets lie in other files or were never written.
-        let end = offset + self.number.bytes() * self.count;
+        let end = self.number.bytes().checked_mul(self.count)?.checked_add(offset)?;
         let length = std::fs::metadata(&self.path).ok()?.len();
         (end <= length && cfg!(target_endian = "little")).then_some(offset)
     }

@@ -37,9 +37,7 @@ impl Reader {
     /// # Errors
     /// When it is no HDF5 file or holds no grid of counts.
     pub fn open(path: &Path) -> Result<Self, Hdf5Error> {
-        std::fs::File::open(path)
-            .map_err(|source| Hdf5Error::Io { path: path.to_owned(), source })?;
-        let file = context(path, "open it as HDF5", File::open(path))?;
+        let file = open(path)?;
         let fail = |problem: String| Hdf5Error::Content { path: path.to_owned(), problem };
         if !has(path, &file, COUNTS)? {
             let problem = format!(
@@ -123,13 +121,7 @@ impl Reader {
     /// # Errors
     /// When the names cannot be read.
     pub fn attributes(&self) -> Result<Vec<(String, Value)>, Hdf5Error> {
-        let mut names = context(&self.path, "list the attributes", self.file.attr_names())?;
-        names.sort_unstable();
-        let read = |name: String| {
-            let value = self.file.attr(&name).ok().and_then(|attribute| value(&attribute))?;
-            Some((name, value))
-        };
-        Ok(names.into_iter().filter_map(read).collect())
+        attributes_of(&self.path, &self.file)
     }
 
     /// Some rows of counts.
@@ -171,6 +163,36 @@ impl Reader {
         // A fresh array is in row order and begins at its first element.
         Ok(block.into_raw_vec_and_offset().0)
     }
+}
+
+/// Opens what is a regular file: a pipe would wait for a writer.
+pub(super) fn open(path: &Path) -> Result<File, Hdf5Error> {
+    let failed = |source| Hdf5Error::Io { path: path.to_owned(), source };
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        let problem = "is no regular file; give an HDF5 file".to_owned();
+        return Err(Hdf5Error::Content { path: path.to_owned(), problem });
+    }
+    std::fs::File::open(path).map_err(failed)?;
+    super::probe::survives(path)?;
+    context(path, "open it as HDF5", File::open(path))
+}
+
+/// The root attributes of any HDF5 file that are single texts or numbers, sorted by name.
+///
+/// # Errors
+/// When it is no HDF5 file or their names cannot be read.
+pub fn attributes(path: &Path) -> Result<Vec<(String, Value)>, Hdf5Error> {
+    attributes_of(path, &open(path)?)
+}
+
+pub(super) fn attributes_of(path: &Path, file: &File) -> Result<Vec<(String, Value)>, Hdf5Error> {
+    let mut names = context(path, "list the attributes", file.attr_names())?;
+    names.sort_unstable();
+    let read = |name: String| {
+        let value = file.attr(&name).ok().and_then(|attribute| value(&attribute))?;
+        Some((name, value))
+    };
+    Ok(names.into_iter().filter_map(read).collect())
 }
 
 fn stored(path: &Path, dataset: &Dataset) -> Result<TypeDescriptor, Hdf5Error> {
