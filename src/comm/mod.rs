@@ -14,6 +14,7 @@ mod collectives;
 mod counter;
 mod exchange;
 pub mod launcher;
+mod neighbours;
 mod rooted;
 mod tune;
 mod window;
@@ -31,6 +32,7 @@ pub use collectives::{Element, Op};
 pub use counter::{Draw, Drawer, WorkCounter};
 pub use exchange::Received;
 use launcher::Launch;
+pub use neighbours::{Neighbours, address};
 
 /// The rank that reads the deck, prints, and owns small files.
 pub const ROOT: u64 = 0;
