@@ -3,7 +3,8 @@
 //! `patterns`: the sort's own seconds (`sort_s`) for 2^23 u64 keys of every pattern on two ranks, as
 //! multiples of those for uniform keys, with bytes sent over bytes that had to move, the ranks' imbalance
 //! and peak memory over the rank's input. `local`: the vector sort beside the standard library's, in this
-//! process. `text` and `external`: whole processes beside GNU sort with two threads, external with a
+//! process. `merges`: sorted runs in a chunk as `mergesort` has them, merged by a tree and sorted again, which is
+//! where the constants of `form/keys.rs` come from. `text` and `external`: whole processes beside GNU sort with two threads, external with a
 //! quarter of the data as memory for either. `DCOMP_BENCH_PARTS` names some of these; files of
 //! `DCOMP_BENCH_BYTES` (10^9) lie under `target/bench-files` or `DCOMP_BENCH_DIR`.
 #![expect(clippy::print_stdout, reason = "a table is its purpose")]
@@ -15,8 +16,9 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use dcomp::generate::keys::{KeySource, Pattern};
+use dcomp::mergesort::merge;
 use dcomp::mergesort::vector::{self, Isa};
-use dcomp::num::{mix64, to_f64, to_usize};
+use dcomp::num::{len_f64, mix64, to_f64, to_u64, to_usize};
 use serde_json::Value;
 
 const TURNS: usize = 5;
@@ -181,6 +183,45 @@ fn local() {
     println!("  from {:.2} x to {:.2} x", ratios[0], ratios[ratios.len() - 1]);
 }
 
+/// Nanoseconds a key of a chunk of 1 MiB in so many sorted runs, by a tree and by sorting with each
+/// instruction set.
+fn merges_of<K: merge::Key + vector::Key>(key: impl Fn(u64) -> K) {
+    const CHUNK_BYTES: usize = 1 << 20;
+    let count = CHUNK_BYTES / size_of::<K>();
+    println!("\n{} keys of {} bytes in sorted runs: ns a key", count, size_of::<K>());
+    for runs in [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048] {
+        let mut keys: Vec<K> = (0..to_u64(count)).map(&key).collect();
+        let length = count.div_ceil(runs);
+        keys.chunks_mut(length).for_each(<[K]>::sort_unstable);
+        let runs: Vec<&[K]> = keys.chunks(length).collect();
+        let mut out = keys.clone();
+        let mut time = |work: &dyn Fn(&mut [K])| {
+            let mut times: Vec<f64> = (0..4 * TURNS)
+                .map(|_| {
+                    let start = Instant::now();
+                    work(&mut out);
+                    start.elapsed().as_secs_f64() * 1e9 / len_f64(count)
+                })
+                .collect();
+            median(&mut times)
+        };
+        print!("  {:5} runs: tree {:6.2}", runs.len(), time(&|out| merge::merge(&runs, out)));
+        for isa in Isa::available() {
+            let again = time(&|out| {
+                out.copy_from_slice(&keys);
+                vector::sort(isa, out);
+            });
+            print!("   {isa} {again:6.2}");
+        }
+        println!();
+    }
+}
+
+fn merges() {
+    merges_of::<u64>(mix64);
+    merges_of::<u32>(|at| u32::try_from(mix64(at) >> 32).expect("32 bits"));
+}
+
 /// A text of random lines of 8 to 71 letters, made once.
 fn text_file(path: &Path, bytes: u64) {
     if path.metadata().is_ok_and(|meta| meta.len() >= bytes) {
@@ -263,6 +304,9 @@ fn main() {
     }
     if wanted("local") {
         local();
+    }
+    if wanted("merges") {
+        merges();
     }
     if wanted("text") {
         text(&bench);

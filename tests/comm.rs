@@ -7,7 +7,7 @@
 use std::process::{Command, ExitCode};
 use std::sync::atomic::AtomicBool;
 
-use dcomp::comm::{Comm, Op, WorkCounter};
+use dcomp::comm::{Comm, Op, WorkCounter, address};
 use dcomp::error::Error;
 use dcomp::num::{mix64, to_u64, to_usize};
 
@@ -63,6 +63,7 @@ fn as_rank() {
     reductions(&comm);
     exchanges(&comm);
     rooted(&comm);
+    neighbours(&comm);
     agreements(&comm);
     counters(&comm);
 }
@@ -151,7 +152,53 @@ fn rooted(comm: &Comm) {
         assert_eq!(comm.scatter_bytes(parts), string(rank));
         let whole = if comm.is_root() { all.concat() } else { vec![1] };
         assert_eq!(comm.hand_out_bytes(&whole), all.concat());
+        let next = (rank + 1 < size).then(|| string(rank + 1));
+        assert_eq!(comm.pass_back(&string(rank)), next.unwrap_or_default());
     }
+}
+
+/// What a rank has in memory is what the others read there, on one node and on no other.
+fn neighbours(comm: &Comm) {
+    let (rank, size) = (comm.rank(), comm.size());
+    let Some(neighbours) = comm.neighbours() else {
+        assert!(size == 1 || comm.place().node_count > 1 || is_forbidden(), "one node");
+        return;
+    };
+    assert!(size > 1 && comm.place().node_count == 1, "nodes do not share memory");
+    let words: Vec<u64> = (0..300_000).map(|at| mix64(rank << 40 | at)).collect();
+    let mine: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let addresses = comm.all_gather(address(&mine));
+    let sent = comm.stats().bytes_sent;
+    let mut read = 0;
+    for (from, start) in (0..).zip(addresses) {
+        for (first, count) in [(0, 0), (0, 1), (7, 3), (299_999, 1), (0, 300_000)] {
+            let mut seen = vec![0; 8 * count];
+            neighbours.read(from, start + 8 * first, &mut seen).expect("it is there");
+            let (words, _) = seen.as_chunks::<8>();
+            let expected = (first..).map(|at| mix64(from << 40 | at).to_le_bytes());
+            assert!(words.iter().copied().eq(expected.take(count)), "{first} and {count} more");
+            read += to_u64(seen.len());
+        }
+    }
+    assert_eq!(comm.stats().bytes_sent - sent, read, "what is read counts as sent");
+    let error = neighbours.read((rank + 1) % size, 8, &mut [0; 8]).expect_err("nothing is there");
+    assert!(error.message.contains("memory of rank"), "{error}");
+    comm.barrier();
+}
+
+/// Whether this system forbids what `neighbours` needs, found by looking into a process of our own.
+fn is_forbidden() -> bool {
+    let mut other = Command::new("sleep").arg("5").spawn().expect("sleep");
+    let process = nix::unistd::Pid::from_raw(i32::try_from(other.id()).expect("a process"));
+    let (mut byte, there) = ([0], nix::sys::uio::RemoteIoVec { base: 8, len: 1 });
+    let seen = nix::sys::uio::process_vm_readv(
+        process,
+        &mut [std::io::IoSliceMut::new(&mut byte)],
+        &[there],
+    );
+    other.kill().expect("our own process");
+    other.wait().expect("our own process");
+    seen != Err(nix::errno::Errno::EFAULT)
 }
 
 fn agreements(comm: &Comm) {

@@ -153,9 +153,11 @@ pub fn unique_items(sorted: &[u8], size: usize, same: impl Fn(&[u8], &[u8]) -> b
 #[derive(Clone, Copy, Debug)]
 pub struct Way(pub Option<u32>, pub &'static str, pub &'static [(&'static str, &'static str)]);
 
-/// Messages of a word: every loop over rounds is walked.
-pub const WORDS: &[(&str, &str)] = &[("DCOMP_ROUND_BYTES", "8")];
-pub const ROUNDS: &[(&str, &str)] = &[("DCOMP_ROUND_BYTES", "64")];
+/// Messages of a word, and of a few: every loop over rounds is walked. Without these variables ranks of one
+/// machine read each other's memory.
+pub const WORDS: &[(&str, &str)] = &[("DCOMP_ROUND_BYTES", "8"), ("DCOMP_SPLITTERS", "central")];
+pub const ROUNDS: &[(&str, &str)] =
+    &[("DCOMP_ROUND_BYTES", "64"), ("DCOMP_SPLITTERS", "everywhere")];
 
 /// Every number of ranks and threads that is tested.
 pub const WAYS: [Way; 14] = [

@@ -24,6 +24,7 @@ mod mergesort;
 mod mergesort_edges;
 mod mergesort_external;
 mod mergesort_files;
+mod mergesort_splitters;
 mod oracles;
 mod outputs;
 mod parsers;

@@ -1,4 +1,5 @@
-//! Byte strings of any length between all ranks and root: gathered there, or handed out from there.
+//! Byte strings of any length between all ranks and root: gathered there, or handed out from there; or
+//! from each rank to the one before.
 //!
 //! The first message of a rank carries its length too, so no round goes before to learn sizes. Messages are
 //! so small that MPI sends them before the other side asks: with more ranks than cores an answer takes as
@@ -73,6 +74,19 @@ impl Comm {
             part.to_vec()
         };
         lengths.chunks_exact(8).map(part).collect()
+    }
+
+    /// Collective. The byte string of the next rank, which gives it back to this one; nothing on the last.
+    pub fn pass_back(&self, mine: &[u8]) -> Vec<u8> {
+        let Some(mpi) = &self.mpi else { return Vec::new() };
+        if !self.is_root() {
+            self.send_bytes(mpi, self.rank() - 1, mine);
+        }
+        if self.rank() + 1 == self.size() {
+            Vec::new()
+        } else {
+            self.receive_bytes(mpi, self.rank() + 1)
+        }
     }
 
     fn send_bytes(&self, mpi: &World, to: u64, bytes: &[u8]) {

@@ -289,7 +289,7 @@ fn hosts(ranks: &[RankNumbers]) -> Vec<Host> {
 }
 
 /// The CPUs that this process may run on.
-fn allowed_cpus() -> Vec<usize> {
+pub fn allowed_cpus() -> Vec<usize> {
     let this = nix::unistd::Pid::from_raw(0);
     let Ok(mask) = nix::sched::sched_getaffinity(this) else { return vec![0] };
     (0..nix::sched::CpuSet::count()).filter(|&cpu| mask.is_set(cpu).unwrap_or(false)).collect()

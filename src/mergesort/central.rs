@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+use super::known::{Came, Key};
 use super::select::aim::{Aim, Known, Levels, Ranks, Segment, Told, spread};
 use super::splitters::Keys;
 use super::wire::{self, Reader};
@@ -204,41 +205,6 @@ fn partition_point(places: Range<u64>, mut before: impl FnMut(u64) -> bool) -> u
         if before(middle) { low = middle + 1 } else { high = middle }
     }
     low
-}
-
-/// A key that came: its first eight bytes, and where all of them are.
-#[derive(Clone, Copy, Debug)]
-struct Key {
-    prefix: u64,
-    start: usize,
-    bytes: usize,
-}
-
-/// All keys that came.
-#[derive(Default)]
-struct Came(Vec<u8>);
-
-impl Came {
-    fn take(&mut self, key: &[u8]) -> Key {
-        let start = self.0.len();
-        self.0.extend_from_slice(key);
-        let mut first = [0; 8];
-        let bytes = key.len().min(8);
-        first[..bytes].copy_from_slice(&key[..bytes]);
-        Key { prefix: u64::from_be_bytes(first), start, bytes: key.len() }
-    }
-
-    fn bytes(&self, key: &Key) -> &[u8] {
-        &self.0[key.start..key.start + key.bytes]
-    }
-
-    fn sort(&self, known: &mut [Known<Key>]) {
-        known.sort_unstable_by(|a, b| {
-            let keys = a.key.prefix.cmp(&b.key.prefix);
-            let keys = keys.then_with(|| self.bytes(&a.key).cmp(self.bytes(&b.key)));
-            keys.then_with(|| (a.sequence, a.place).cmp(&(b.sequence, b.place)))
-        });
-    }
 }
 
 /// The beginning of the second of two keys by which it is greater than the first.

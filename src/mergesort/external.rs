@@ -11,6 +11,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::buffer::Buffer;
+use super::details::{Merged, Moved};
 use super::form::{Digest, Form, Index, Run};
 use super::gather::behind;
 use super::local::{self, Sequence, Sorted, Source};
@@ -51,8 +52,10 @@ pub struct Costs {
     pub exchange_s: f64,
     /// Seconds of merging.
     pub merge_s: f64,
-    /// Bytes of items that left this rank.
-    pub bytes_moved: u64,
+    /// Items that left this rank.
+    pub wire: Moved,
+    /// How runs were made of what the threads sorted.
+    pub merged: Merged,
     /// Bytes that lie in runs.
     pub run_bytes: u64,
 }
@@ -168,15 +171,17 @@ impl<'a> External<'a> {
         });
         let (chunks, merge_s) = taken?;
         self.costs.merge_s += merge_s;
+        self.costs.merged = self.costs.merged.and(pour.merged());
         let (chunks, kept): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
         let kept = kept.into_iter().flatten().fold(Digest::default(), Digest::and);
         sorted.read = sorted.read.and(fresh.read);
         sorted.kept = sorted.kept.and(if form.is_unique() { kept } else { fresh.kept });
         sorted.bytes += fresh.bytes;
         sorted.sort_s += fresh.sort_s;
+        sorted.read_s += fresh.read_s;
+        sorted.sample = sorted.sample.or(fresh.sample);
         sorted.sums.extend(fresh.sums);
         let run = DiskRun::new(chunks);
-        self.context.meter.count_written(run.bytes());
         self.costs.run_bytes += run.bytes();
         self.runs.push(run);
         Ok(())
@@ -397,8 +402,10 @@ impl<'a> External<'a> {
                     start + to_usize(part.start)..start + to_usize(part.end)
                 })
                 .collect();
-            self.costs.bytes_moved += lengths.iter().sum::<u64>();
+            let clock = Stopwatch::start();
             comm.exchange_into(&send, &behind(&lengths), &mut items, &arriving);
+            let moved = Moved { bytes: lengths.iter().sum(), seconds: clock.seconds() };
+            self.costs.wire = self.costs.wire.and(moved);
         }
         let index = form.index(&items);
         let mut at = 0;
@@ -439,6 +446,14 @@ impl<'a> External<'a> {
             merge.previous = last.or_else(|| previous.clone());
         }
         Pour::new(self.context, form, runs).behind(previous)
+    }
+
+    /// Counts what the disk was given and gave, and tells it. Once, at the end. Local.
+    pub fn traffic(&self) -> (Moved, Moved) {
+        let (read, written) = (self.scratch.read_so_far(), self.scratch.written());
+        self.context.meter.count_read(read.bytes);
+        self.context.meter.count_written(written.bytes);
+        (read, written)
     }
 
     /// Looks for chunks that the disk changed, once the whole does not add up. Local.

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use super::buffer::Buffer;
+use super::details::Moved;
 use super::form::{Form, Run};
 use super::local::Sequence;
 use super::splitters::{Cuts, Keys};
@@ -26,8 +27,8 @@ pub struct Costs {
     pub splitters_s: f64,
     /// Seconds of moving items.
     pub exchange_s: f64,
-    /// Bytes of items that left this rank.
-    pub bytes_moved: u64,
+    /// Items that left this rank, or came to it where it fetched them itself.
+    pub wire: Moved,
 }
 
 /// The pieces of this rank's part.
@@ -42,6 +43,15 @@ pub struct Gathered {
 }
 
 impl Gathered {
+    /// What stays on this rank and what came to it.
+    pub fn new(
+        comm: &Comm,
+        own: Vec<(Sequence, Range<usize>)>,
+        came: Vec<(Sequence, Vec<Range<usize>>)>,
+    ) -> Self {
+        Self { own, came, rank: to_usize(comm.rank()), ranks: to_usize(comm.size()) }
+    }
+
     /// The pieces in the order of ranks and their sequences, which is that of the input.
     pub fn runs(&self) -> Vec<Run<'_>> {
         let mut runs = Vec::new();
@@ -115,8 +125,9 @@ pub fn gather(comm: &Comm, form: &dyn Form, sequences: Vec<Sequence>) -> Result<
 }
 
 /// What a rank tells about its sequences.
-struct Edges {
-    lengths: Vec<u64>,
+pub struct Edges {
+    /// How many items each has.
+    pub lengths: Vec<u64>,
     /// Each ends no later than the next begins.
     ordered: bool,
     /// First and last key, if there is any item.
@@ -124,7 +135,8 @@ struct Edges {
 }
 
 impl Edges {
-    fn of(form: &dyn Form, sequences: &[Sequence]) -> Self {
+    /// Of these sequences.
+    pub fn of(form: &dyn Form, sequences: &[Sequence]) -> Self {
         let filled: Vec<&Sequence> = sequences.iter().filter(|one| one.len() > 0).collect();
         let key = |sequence: &Sequence, item| {
             let mut key = Vec::new();
@@ -140,7 +152,8 @@ impl Edges {
         }
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
+    /// As a message.
+    pub fn to_bytes(&self) -> Vec<u8> {
         let mut words = vec![to_u64(self.lengths.len()), u64::from(self.ordered)];
         words.extend(&self.lengths);
         words.push(self.keys.as_ref().map_or(u64::MAX, |(first, _)| to_u64(first.len())));
@@ -152,7 +165,8 @@ impl Edges {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8]) -> Self {
+    /// From one.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut rest = bytes;
         let mut next = || {
             let (word, tail) = rest.split_first_chunk::<8>().expect("as it was written");
@@ -193,13 +207,13 @@ fn look(comm: &Comm, form: &dyn Form, sequences: &[Sequence]) -> (Vec<Vec<u64>>,
 }
 
 /// Whether all sequences, one behind the other, are the sorted whole.
-fn follow_each_other(edges: &[Edges]) -> bool {
+pub fn follow_each_other(edges: &[Edges]) -> bool {
     let keys: Vec<_> = edges.iter().filter_map(|edges| edges.keys.as_ref()).collect();
     edges.iter().all(|edges| edges.ordered) && keys.windows(2).all(|pair| pair[0].1 <= pair[1].0)
 }
 
 /// The cuts through sequences that follow each other.
-fn in_order(lengths: &[Vec<u64>], rank: u64, targets: &[u64]) -> Vec<Vec<u64>> {
+pub fn in_order(lengths: &[Vec<u64>], rank: u64, targets: &[u64]) -> Vec<Vec<u64>> {
     let before: u64 = lengths[..to_usize(rank)].iter().flatten().sum();
     let cut = |target: &u64| {
         let mut start = before;
@@ -257,7 +271,7 @@ fn exchange(
     costs: &mut Costs,
 ) -> Result<Gathered> {
     let (rank, ranks) = (to_usize(comm.rank()), to_usize(comm.size()));
-    let mut gathered = Gathered { own: Vec::new(), came: Vec::new(), rank, ranks };
+    let mut gathered = Gathered::new(comm, Vec::new(), Vec::new());
     if ranks > 1 {
         let nothing = Sequence::new(form, Buffer::default());
         for number in 0..pieces.most {
@@ -268,10 +282,12 @@ fn exchange(
             };
             let ranges: Vec<Range<usize>> = (0..ranks).map(bytes).collect();
             let counts: Vec<u64> = ranges.iter().map(|range| to_u64(range.len())).collect();
-            costs.bytes_moved += counts.iter().sum::<u64>();
             let expected = pieces.expected(comm, form, number, &counts);
             let mut came = comm.agree(Buffer::zeroed(expected.iter().sum()))?;
+            let clock = Stopwatch::start();
             comm.exchange_into(&sequence.items, &ranges, &mut came, &behind(&expected));
+            let moved = Moved { bytes: counts.iter().sum(), seconds: clock.seconds() };
+            costs.wire = costs.wire.and(moved);
             gathered.came.push(parts(form, came, &expected));
         }
     }
@@ -287,7 +303,7 @@ pub fn behind(lengths: &[u64]) -> Vec<Range<usize>> {
 }
 
 /// What came, cut into what each rank sent.
-fn parts(form: &dyn Form, came: Buffer, bytes: &[u64]) -> (Sequence, Vec<Range<usize>>) {
+pub fn parts(form: &dyn Form, came: Buffer, bytes: &[u64]) -> (Sequence, Vec<Range<usize>>) {
     let sequence = Sequence::new(form, came);
     let mut at = 0;
     let piece = |&bytes: &u64| {

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::buffer::Buffer;
+use super::calibrate::Sample;
 use super::form::{Digest, Form, Index, Run};
 use super::input::Files;
 use super::pour::digest_of;
@@ -155,6 +156,10 @@ pub struct Sorted {
     pub kept: Digest,
     /// Seconds of the thread that sorted longest.
     pub sort_s: f64,
+    /// Seconds of the thread that read longest.
+    pub read_s: f64,
+    /// What was sorted apart.
+    pub sample: Option<Sample>,
     /// Checksums of what was read.
     pub sums: Vec<Extent>,
 }
@@ -171,7 +176,11 @@ pub fn sort(
     longest: u64,
 ) -> Result<Sorted> {
     let meter = &context.meter;
-    let done = context.threads.map(parts, |part| sort_part(form, source, part.clone(), longest));
+    let parts: Vec<(usize, &Range<u64>)> = parts.iter().enumerate().collect();
+    let done = context.threads.map(&parts, |(thread, part)| {
+        let part = Range::clone(part);
+        sort_part(form, source, part, longest, *thread == 0)
+    });
     let mut all = Sorted::default();
     for one in done {
         let (sequence, one) = one?;
@@ -181,6 +190,8 @@ pub fn sort(
         all.bytes += one.bytes;
         all.sums.extend(one.sums);
         all.sort_s = all.sort_s.max(one.sort_s);
+        all.read_s = all.read_s.max(one.read_s);
+        all.sample = all.sample.or(one.sample);
     }
     if source.bytes_on_disk() > 0 {
         meter.count_read(all.bytes);
@@ -194,8 +205,12 @@ fn sort_part(
     source: &Source,
     part: Range<u64>,
     longest: u64,
+    calibrate: bool,
 ) -> Result<(Sequence, Sorted)> {
+    let clock = Stopwatch::start();
     let (mut items, sums) = source.read(form, part, longest)?;
+    let read_s = clock.seconds();
+    let sample = if calibrate { Sample::take(form, &items)? } else { None };
     let (read, bytes) = (form.digest(&items), to_u64(items.len()));
     let clock = Stopwatch::start();
     form.encode(&mut items);
@@ -207,5 +222,6 @@ fn sort_part(
         index = form.index(&items);
     }
     let sort_s = clock.seconds();
-    Ok((Sequence { items, index }, Sorted { read, bytes, kept, sort_s, sums, ..Sorted::default() }))
+    let sorted = Sorted { read, bytes, kept, sort_s, read_s, sample, sums, ..Sorted::default() };
+    Ok((Sequence { items, index }, sorted))
 }

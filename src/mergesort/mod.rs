@@ -8,14 +8,18 @@
 
 mod audit;
 pub mod buffer;
+mod calibrate;
 mod central;
 pub mod dataset;
 mod destination;
+mod details;
 pub mod digest;
+mod direct;
 mod external;
 pub mod form;
 mod gather;
 pub mod input;
+mod known;
 pub mod lines;
 mod local;
 pub mod memory;
@@ -35,9 +39,10 @@ mod wire;
 use serde_json::json;
 
 use self::destination::Destination;
+use self::details::{Costs, Merged, Moved, Plan, Told};
 use self::external::{External, Slice};
 use self::form::Form;
-use self::gather::{Costs, Gathered};
+use self::gather::Gathered;
 use self::input::Files;
 use self::local::{Sorted, Source};
 use self::memory::Budget;
@@ -45,13 +50,13 @@ use self::output::Written;
 use self::pour::Pour;
 use self::spec::Spec;
 use self::totals::Totals;
-use crate::comm::{Comm, Op};
+use crate::comm::{Comm, Neighbours};
 use crate::context::Context;
 use crate::error::Result;
 use crate::job::{Job, Request, Step};
 use crate::measure::Phase;
 use crate::measure::record::Findings;
-use crate::num::{to_f64, to_u64, to_usize};
+use crate::num::{to_u64, to_usize};
 use crate::store::checkpoint::Found;
 use crate::store::target;
 
@@ -65,6 +70,8 @@ pub struct Mergesort<'a> {
     source: Source,
     output: Destination<'a>,
     budget: Budget,
+    /// The other ranks' memory, where it can be read and is.
+    neighbours: Option<Neighbours<'a>>,
     sorted: Sorted,
     way: Way<'a>,
     /// Where this rank writes next.
@@ -72,12 +79,14 @@ pub struct Mergesort<'a> {
     /// What this rank wrote.
     written: Written,
     merge_s: f64,
+    /// How its chunks were merged.
+    merged: Merged,
 }
 
 /// How it is done.
 enum Way<'a> {
     /// All in memory.
-    Memory(Gathered, Costs),
+    Memory(Gathered, gather::Costs),
     /// By runs on the disk.
     Disk(Box<OnDisk<'a>>),
 }
@@ -131,8 +140,10 @@ impl<'a> Job<'a> for Mergesort<'a> {
         let threads = to_u64(context.threads.count());
         let budget = Budget::new(comm, &*form, spec.memory, threads);
         let needed = Budget::needed(&*form, source.bytes().div_ceil(comm.size()));
+        let mut neighbours = None;
         let way = if needed <= budget.bytes {
-            Way::Memory(Gathered::default(), Costs::default())
+            neighbours = direct::neighbours(comm, &*form);
+            Way::Memory(Gathered::default(), gather::Costs::default())
         } else {
             let scratch = spec.scratch.clone().unwrap_or_else(|| target::directory(&spec.output));
             let packed = spec.compress_temp;
@@ -152,11 +163,13 @@ impl<'a> Job<'a> for Mergesort<'a> {
             source,
             output,
             budget,
+            neighbours,
             sorted,
             way,
             at: 0,
             written,
             merge_s: 0.0,
+            merged: Merged::default(),
         })
     }
 
@@ -195,7 +208,11 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 if self.context.fault.flips(Phase::Exchange) {
                     local::spoil(&mut sequences);
                 }
-                (*gathered, *costs) = gather::gather(&self.context.comm, form, sequences)?;
+                let comm = &self.context.comm;
+                (*gathered, *costs) = match &self.neighbours {
+                    Some(neighbours) => direct::gather(comm, neighbours, form, sequences)?,
+                    None => gather::gather(comm, form, sequences)?,
+                };
             }
             Way::Disk(disk) if disk.fresh.is_none() => {
                 if disk.stage == Stage::Sort {
@@ -227,6 +244,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 let written =
                     output::write(context, form, &pour, &sizes, self.output.writer(), self.at);
                 (self.written, self.merge_s) = comm.agree(written)?;
+                self.merged = pour.merged();
                 self.output.note_all(std::mem::take(&mut self.written.extents));
             }
             Way::Disk(disk) => {
@@ -251,6 +269,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 let (mut next, merge_s) = comm.agree(written)?;
                 self.at += sizes.bytes;
                 self.merge_s += merge_s;
+                self.merged = self.merged.and(pour.merged());
                 self.output.note_all(std::mem::take(&mut next.extents));
                 self.written = std::mem::take(&mut self.written).then(form, next);
                 if disk.external.is_done() {
@@ -271,7 +290,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
         verdict?;
         let outputs = self.output.verify()?;
         let input = self.source.sums(comm, &self.sorted.sums)?;
-        let (needed, runs, details) = self.details(&totals);
+        let Told { wire_bytes, run_bytes, details } = self.details(&totals);
         Ok(Findings {
             input,
             result: json!({
@@ -282,9 +301,9 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 "unordered": totals.checked.unordered,
                 "records_in": totals.read.items,
             }),
-            io_bytes_needed: self.source.bytes_on_disk() + 2 * outputs[0].bytes + runs,
+            io_bytes_needed: self.source.bytes_on_disk() + 2 * outputs[0].bytes + run_bytes,
             outputs,
-            comm_bytes_needed: needed,
+            comm_bytes_needed: wire_bytes,
             details,
         })
     }
@@ -296,47 +315,56 @@ impl<'a> Job<'a> for Mergesort<'a> {
 }
 
 impl Mergesort<'_> {
-    /// Collective. Bytes that had to change ranks, bytes through runs, and what else the run cost.
-    fn details(&self, totals: &Totals) -> (u64, u64, serde_json::Value) {
-        let comm = &self.context.comm;
-        let (rounds, slices, splitters_s, exchange_s, merge_s, moved, runs) = match &self.way {
+    /// Collective. What the run cost, on root.
+    fn details(&self, totals: &Totals) -> Told {
+        let Context { comm, threads, meter, .. } = self.context;
+        let (sorted, written) = (&self.sorted, &self.written);
+        let from_files = if self.source.bytes_on_disk() > 0 { sorted.bytes } else { 0 };
+        let read = Moved { bytes: from_files, seconds: sorted.read_s };
+        let wrote = Moved { bytes: written.bytes, seconds: written.write_s };
+        let threads = threads.count();
+        let mut mine = Costs {
+            taken_s: meter.elapsed_s() - meter.phase_s(Phase::Setup),
+            items: sorted.read.items,
+            part: written.merged.items,
+            sequences: to_u64(threads),
+            threads: to_u64(threads),
+            sample: sorted.sample,
+            read,
+            written: wrote.shared(threads),
+            bytes_sent: comm.stats().bytes_sent,
+            merged: self.merged,
+            ..Costs::default()
+        };
+        let (rounds, slices, splitters_s, exchange_s, merge_s) = match &self.way {
             Way::Memory(_, costs) => {
-                let Costs { rounds, splitters_s, exchange_s, bytes_moved } = *costs;
-                (rounds, 1, splitters_s, exchange_s, self.merge_s, bytes_moved, 0)
+                mine.wire = costs.wire;
+                (costs.rounds, 1, costs.splitters_s, costs.exchange_s, self.merge_s)
             }
             Way::Disk(disk) => {
-                let costs = disk.external.costs;
+                let costs = &disk.external.costs;
+                let (back, there) = disk.external.traffic();
+                mine.read = read.and(back);
+                mine.written = wrote.and(there).shared(threads);
+                mine.sequences *= disk.external.sort_rounds;
+                (mine.wire, mine.run_bytes) = (costs.wire, costs.run_bytes);
+                mine.merged = mine.merged.and(costs.merged);
                 let merge_s = self.merge_s + costs.merge_s;
-                let (rounds, slices, moved) = (costs.rounds, costs.slices, costs.bytes_moved);
-                let runs = costs.run_bytes;
-                (rounds, slices, costs.splitters_s, costs.exchange_s, merge_s, moved, runs)
+                (costs.rounds, costs.slices, costs.splitters_s, costs.exchange_s, merge_s)
             }
         };
-        let mut times = [self.sorted.sort_s, splitters_s, exchange_s, merge_s];
-        let mut slowest = [times.iter().sum()];
-        comm.all_reduce(Op::Max, &mut times);
-        comm.all_reduce(Op::Max, &mut slowest);
-        let mut sums = [moved, runs];
-        comm.all_reduce(Op::Sum, &mut sums);
-        let mut most = [self.written.merged.items];
-        let mut least = most;
-        comm.all_reduce(Op::Max, &mut most);
-        comm.all_reduce(Op::Min, &mut least);
-        let details = json!({
-            "external": runs > 0,
-            "memory_bytes": self.budget.bytes,
-            "run_bytes": sums[1],
-            "slices": slices,
-            "splitter_rounds": rounds,
-            "imbalance_records": most[0] - least[0],
-            "sort_s": slowest[0],
-            "local_sort_s": times[0],
-            "splitters_s": times[1],
-            "exchange_s": times[2],
-            "merge_s": times[3],
-            "records_per_s": to_f64(totals.read.items) / f64::max(slowest[0], 1e-9),
-        });
-        (sums[0], 2 * sums[1], details)
+        mine.times_s = [sorted.sort_s, splitters_s, exchange_s, merge_s];
+        let by = if self.neighbours.is_some() { "memory" } else { "messages" };
+        let plan = Plan {
+            rounds,
+            slices,
+            memory_bytes: self.budget.bytes,
+            exchange: (comm.size() > 1).then_some(by),
+            bytes_in: self.source.bytes(),
+            bytes_out: totals.bytes,
+            bytes_from_files: self.source.bytes_on_disk(),
+        };
+        details::tell(comm, &plan, &mine)
     }
 }
 

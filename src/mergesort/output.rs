@@ -4,6 +4,7 @@ use super::form::{Checked, Digest, Form};
 use super::pour::{Chunk, Pour, Sizes};
 use crate::context::Context;
 use crate::error::Result;
+use crate::measure::clock::Stopwatch;
 use crate::num::to_u64;
 use crate::store::crc::Extent;
 use crate::store::pieces::Writer;
@@ -17,6 +18,8 @@ pub struct Written {
     pub items: Digest,
     /// Its bytes.
     pub bytes: u64,
+    /// Seconds of writing, of all threads together.
+    pub write_s: f64,
     /// What was found between neighbours.
     pub checked: Checked,
     /// The first and the last item, in sorting form.
@@ -40,6 +43,7 @@ impl Written {
         self.merged = self.merged.and(next.merged);
         self.items = self.items.and(next.items);
         self.bytes += next.bytes;
+        self.write_s += next.write_s;
         self.extents.extend(next.extents);
         self
     }
@@ -65,12 +69,16 @@ pub fn write(
 fn take(form: &dyn Form, chunk: Chunk<'_>, writer: Writer<'_>, at: u64) -> Result<Written> {
     let Chunk { offset, items, merged } = chunk;
     let (checked, edges, bytes) = (form.check(&items), edges(form, &items), to_u64(items.len()));
+    let mut write_s = 0.0;
     let (digest, extent) = items.in_file_form(form, |items| {
+        let clock = Stopwatch::start();
         let extent = (bytes > 0).then(|| writer.write_at(at + offset, items));
+        write_s = clock.seconds();
         (form.digest(items), extent)
     })?;
     let extents = extent.transpose()?.into_iter().collect();
-    Ok(Written { merged: merged.unwrap_or(digest), items: digest, bytes, checked, edges, extents })
+    let merged = merged.unwrap_or(digest);
+    Ok(Written { merged, items: digest, bytes, write_s, checked, edges, extents })
 }
 
 /// The first and the last item.

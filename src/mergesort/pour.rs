@@ -4,10 +4,11 @@
 //! ever in memory. Costs a search through all pieces per chunk.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::buffer::Buffer;
-use super::form::{Digest, Form, Run};
+use super::details::Merged;
+use super::form::{Digest, Form, Run, Way};
 use crate::context::Context;
 use crate::error::Result;
 use crate::measure::clock::Stopwatch;
@@ -26,6 +27,8 @@ pub struct Pour<'a> {
     /// The item before all, where it matters.
     previous: Option<Vec<u8>>,
     cut_s: f64,
+    by_tree: AtomicU64,
+    by_sort: AtomicU64,
 }
 
 /// A merged chunk.
@@ -105,7 +108,8 @@ impl<'a> Pour<'a> {
     fn cut(context: &Context, form: &'a dyn Form, runs: Vec<Run<'a>>, starts: &[usize]) -> Self {
         let clock = Stopwatch::start();
         let cuts = context.threads.map(starts, |&start| form.first(&runs, start));
-        Self { form, runs, cuts, previous: None, cut_s: clock.seconds() }
+        let (by_tree, by_sort) = Default::default();
+        Self { form, runs, cuts, previous: None, cut_s: clock.seconds(), by_tree, by_sort }
     }
 
     /// With this item before all.
@@ -113,6 +117,13 @@ impl<'a> Pour<'a> {
     pub fn behind(mut self, previous: Option<Vec<u8>>) -> Self {
         self.previous = previous;
         self
+    }
+
+    /// How chunks have been merged so far.
+    pub fn merged(&self) -> Merged {
+        let [by_tree, by_sort] =
+            [&self.by_tree, &self.by_sort].map(|count| count.load(Ordering::Relaxed));
+        Merged { by_tree, by_sort }
     }
 
     fn chunks(&self) -> usize {
@@ -142,7 +153,7 @@ impl<'a> Pour<'a> {
         let numbers: Vec<usize> = (0..self.chunks()).collect();
         let size = |&chunk: &usize| {
             if self.form.is_unique() {
-                let (merged, _) = self.merged(chunk, Buffer::default())?;
+                let (merged, _) = self.merge(chunk, Buffer::default())?;
                 Ok(to_u64(self.form.dedupe(merged, self.before(chunk)).len()))
             } else {
                 Ok(self.parts(chunk).iter().map(|part| to_u64(part.len())).sum())
@@ -153,13 +164,15 @@ impl<'a> Pour<'a> {
     }
 
     /// A chunk at the beginning of a buffer that is large enough, or of a new one, and its bytes.
-    fn merged(&self, chunk: usize, mut room: Buffer) -> Result<(Buffer, usize)> {
+    fn merge(&self, chunk: usize, mut room: Buffer) -> Result<(Buffer, usize)> {
         let parts = self.parts(chunk);
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
         if room.len() < bytes {
             room = Buffer::zeroed(to_u64(bytes))?;
         }
-        self.form.merge(&parts, &mut room[..bytes]);
+        let way = self.form.merge(&parts, &mut room[..bytes]);
+        let count = if way == Way::Tree { &self.by_tree } else { &self.by_sort };
+        count.fetch_add(1, Ordering::Relaxed);
         Ok((room, bytes))
     }
 
@@ -193,7 +206,7 @@ impl<'a> Pour<'a> {
                     continue;
                 }
                 let clock = Stopwatch::start();
-                let (merged, mut bytes) = self.merged(number, room)?;
+                let (merged, mut bytes) = self.merge(number, room)?;
                 merge_s += clock.seconds();
                 room = merged;
                 let mut before = None;

@@ -15,9 +15,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
+use super::details::Moved;
 use super::form::{Form, Index};
 use crate::error::{Error, Result};
 use crate::measure::Meter;
+use crate::measure::clock::Stopwatch;
 use crate::num::{to_u64, to_usize};
 use crate::store::{self, crc};
 use crate::units::size;
@@ -37,6 +39,16 @@ pub struct Scratch {
     directory: PathBuf,
     compress: bool,
     end: AtomicU64,
+    traffic: Traffic,
+}
+
+/// Bytes that went to the disk and came from it, as they lie there, and how long that took.
+#[derive(Debug, Default)]
+struct Traffic {
+    written: AtomicU64,
+    write_ns: AtomicU64,
+    read: AtomicU64,
+    read_ns: AtomicU64,
 }
 
 /// A chunk on the disk.
@@ -68,7 +80,7 @@ impl Scratch {
             })?;
         }
         let directory = directory.to_owned();
-        Ok(Self { file, directory, compress, end: AtomicU64::new(0) })
+        Ok(Self { file, directory, compress, end: AtomicU64::new(0), traffic: Traffic::default() })
     }
 
     /// Room for a run of so many bytes, whose chunks go to their places in it. Compressed ones go one
@@ -96,18 +108,35 @@ impl Scratch {
             Some(_) => self.end.fetch_add(stored, Ordering::Relaxed),
             None => place + start,
         };
+        let clock = Stopwatch::start();
         self.file.write_all_at(data, offset).map_err(|cause| {
             Error::io(format!("write {stored} bytes of a sorted run in"), &self.directory, &cause)
         })?;
+        self.traffic.written.fetch_add(stored, Ordering::Relaxed);
+        self.traffic.write_ns.fetch_add(nanoseconds(&clock), Ordering::Relaxed);
         let crc64 = crc::checksum(data);
         Ok(Stored { offset, packed: stored, bytes, crc64, items: to_u64(index.len()), last_key })
     }
 
     fn read(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
-        self.file.read_exact_at(bytes, offset).map_err(|cause| {
+        let clock = Stopwatch::start();
+        let read = self.file.read_exact_at(bytes, offset);
+        self.traffic.read.fetch_add(to_u64(bytes.len()), Ordering::Relaxed);
+        self.traffic.read_ns.fetch_add(nanoseconds(&clock), Ordering::Relaxed);
+        read.map_err(|cause| {
             let what = format!("read {} bytes of a sorted run in", bytes.len());
             Error::io(what, &self.directory, &cause)
         })
+    }
+
+    /// What has been written so far by all threads, and how long it took them together.
+    pub fn written(&self) -> Moved {
+        Moved::of(&self.traffic.written, &self.traffic.write_ns)
+    }
+
+    /// The same of what has been read.
+    pub fn read_so_far(&self) -> Moved {
+        Moved::of(&self.traffic.read, &self.traffic.read_ns)
     }
 
     fn chunk(&self, chunk: &Stored) -> Result<Vec<u8>> {
@@ -129,6 +158,10 @@ impl Scratch {
             self.directory.display()
         ))
     }
+}
+
+fn nanoseconds(clock: &Stopwatch) -> u64 {
+    u64::try_from(clock.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A file that is nowhere to be seen.
@@ -277,7 +310,7 @@ impl DiskRun {
         }
         if !scratch.compress {
             let place = self.chunks[0].offset + from;
-            return meter.reading(out.len(), || scratch.read(out, place));
+            return meter.filing(|| scratch.read(out, place));
         }
         let mut filled = 0;
         while filled < out.len() {
@@ -291,7 +324,6 @@ impl DiskRun {
             out[filled..filled + bytes].copy_from_slice(&items[start..start + bytes]);
             filled += bytes;
         }
-        meter.count_read(to_u64(out.len()));
         Ok(())
     }
 

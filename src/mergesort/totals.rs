@@ -54,7 +54,7 @@ impl Totals {
                 all.read = all.read.and(totals.read);
                 all.kept = all.kept.and(totals.kept);
                 let Self { merged, written: items, bytes, checked, .. } = totals;
-                let next = Written { merged, items, bytes, checked, edges, extents: Vec::new() };
+                let next = Written { merged, items, bytes, checked, edges, ..Written::default() };
                 whole = whole.then(form, next);
             }
             let Written { merged, items, bytes, checked, .. } = whole;

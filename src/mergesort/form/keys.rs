@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Checked, Digest, Form, Index, Pair, Run, fixed};
+use super::{Checked, Digest, Form, Index, Pair, Run, Way, fixed};
 use crate::error::Result;
 use crate::generate::keys::KeyType;
 use crate::mergesort::buffer::Buffer;
@@ -140,11 +140,12 @@ impl Form for Keys {
         })
     }
 
-    fn merge(&self, runs: &[&[u8]], out: &mut [u8]) {
+    fn merge(&self, runs: &[&[u8]], out: &mut [u8]) -> Way {
         by_width!(self, K => {
             let runs: Vec<&[K]> = runs.iter().map(|run| of(run)).collect();
             merge::merge(&runs, of_mut(out));
         });
+        Way::Tree
     }
 
     fn digest(&self, items: &[u8]) -> Digest {

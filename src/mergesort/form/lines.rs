@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::convert::Infallible;
 
-use super::{Checked, Digest, Form, Index, Pair, Run};
+use super::{Checked, Digest, Form, Index, Pair, Run, Way};
 use crate::error::Result;
 use crate::mergesort::buffer::{self, Buffer};
 use crate::mergesort::lines::{self, Cursor, Order};
@@ -63,10 +63,11 @@ impl Form for Lines {
         merge::select(&lengths, count, |a, b| self.order.cmp_lines(line(a), line(b)))
     }
 
-    fn merge(&self, runs: &[&[u8]], out: &mut [u8]) {
+    fn merge(&self, runs: &[&[u8]], out: &mut [u8]) -> Way {
         let sources = runs.iter().map(|run| LineRun::new(&self.order, run)).collect();
         let Ok(written) = LoserTree::new(sources).next_into(out);
         assert_eq!(written, out.len(), "as many bytes as the runs have");
+        Way::Tree
     }
 
     fn digest(&self, items: &[u8]) -> Digest {

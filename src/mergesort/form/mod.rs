@@ -87,6 +87,15 @@ impl From<digest::Checked> for Checked {
     }
 }
 
+/// How runs were merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Through a tree.
+    Tree,
+    /// All of them were sorted again.
+    Sort,
+}
+
 /// How an item stands to the one before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
@@ -136,8 +145,8 @@ pub trait Form: Sync + Send {
     /// How many items of each run are among the first `count` of their stable merge.
     fn first(&self, runs: &[Run<'_>], count: usize) -> Vec<usize>;
 
-    /// The stable merge of sorted runs, into exactly as many bytes.
-    fn merge(&self, runs: &[&[u8]], out: &mut [u8]);
+    /// The stable merge of sorted runs, into exactly as many bytes; how it was done.
+    fn merge(&self, runs: &[&[u8]], out: &mut [u8]) -> Way;
 
     /// The summary of items in file form.
     fn digest(&self, items: &[u8]) -> Digest;

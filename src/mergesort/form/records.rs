@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Checked, Digest, Form, Index, Pair, Run, fixed};
+use super::{Checked, Digest, Form, Index, Pair, Run, Way, fixed};
 use crate::error::Result;
 use crate::mergesort::buffer::Buffer;
 use crate::mergesort::digest;
@@ -82,10 +82,11 @@ impl Form for Records {
         merge::select(&lengths, count, |a, b| key(a).cmp(key(b)))
     }
 
-    fn merge(&self, runs: &[&[u8]], out: &mut [u8]) {
+    fn merge(&self, runs: &[&[u8]], out: &mut [u8]) -> Way {
         let sources = runs.iter().map(|run| RecordRun::new(self.layout, run)).collect();
         let Ok(written) = LoserTree::new(sources).next_into(out);
         assert_eq!(written, out.len(), "as many bytes as the runs have");
+        Way::Tree
     }
 
     fn digest(&self, items: &[u8]) -> Digest {

@@ -1,8 +1,8 @@
 //! A first look at an HDF5 file by a process of its own, which may die of it.
 //!
 //! A damaged or hostile header makes the C library loop without end or end the process: with 1.10.8 in 43 of
-//! 2946 runs on files of which a few bytes were changed. So a child opens the file first, reads its attributes
-//! and describes its datasets; what the parent then does is the same once more. Costs a fork and a
+//! 2946 runs on files of which a few bytes were changed. So a child opens the file first, reads its
+//! attributes and describes its datasets; what the parent then does is the same once more. Costs a fork and a
 //! millisecond for each file of a process. Data in chunks are read without such a guard, so HDF5 input stays
 //! something for files that one trusts.
 
