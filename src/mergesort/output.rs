@@ -2,14 +2,16 @@
 
 use super::form::{Checked, Digest, Form};
 use super::pour::{Chunk, Pour, Sizes};
+use super::spans::Span;
 use crate::context::Context;
 use crate::error::Result;
 use crate::num::to_u64;
+use crate::stop;
 use crate::store::crc::Extent;
 use crate::store::pieces::Writer;
 
 /// What was written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
     /// What came in, equal items included.
     pub merged: Digest,
@@ -45,10 +47,34 @@ impl Written {
     }
 }
 
+/// A range of the output that one rank wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Piece {
+    /// The range.
+    pub span: Span,
+    /// What was found of it.
+    pub written: Written,
+}
+
+impl Piece {
+    /// One that begins with this item at this byte, and of which nothing is written yet.
+    pub fn at(item: u64, byte: u64) -> Self {
+        let span = Span { items: item..item, bytes: byte..byte };
+        Self { span, written: Written::default() }
+    }
+
+    /// With what was written behind it.
+    pub fn grow(&mut self, form: &dyn Form, next: Written) {
+        self.span.items.end += next.merged.items;
+        self.span.bytes.end += next.bytes;
+        self.written = std::mem::take(&mut self.written).then(form, next);
+    }
+}
+
 /// Merges and writes from offset `at` of the file on; also the seconds of merging. Local.
 ///
 /// # Errors
-/// When the system refuses a write, or there is no memory for a chunk.
+/// When the system refuses a write, or there is no memory for a chunk, or the run is to end.
 pub fn write(
     context: &Context,
     form: &dyn Form,
@@ -63,6 +89,7 @@ pub fn write(
 }
 
 fn take(form: &dyn Form, chunk: Chunk<'_>, writer: Writer<'_>, at: u64) -> Result<Written> {
+    stop::heed("the output was written")?;
     let Chunk { offset, items, merged } = chunk;
     let (checked, edges, bytes) = (form.check(&items), edges(form, &items), to_u64(items.len()));
     let (digest, extent) = items.in_file_form(form, |items| {
