@@ -52,7 +52,7 @@ pub fn must_end() -> bool {
     asked() || TIME_UP.load(Ordering::Relaxed)
 }
 
-/// Between two pieces of work that is given up when the run is to end: an error that says what was being done.
+/// Between two pieces of work that is given up when the run is to end: the error, with what was being done.
 ///
 /// # Errors
 /// When the run is to end.

@@ -223,7 +223,8 @@ fn deal(comm: &Comm, total: u64, item: u64, found: Vec<Packed>) -> Result<(Vec<u
         }
     }
     done.sort_unstable_by_key(|piece| piece.start);
-    if !shares::are_apart(total, &done) || done.iter().any(|piece| piece.start % item != 0) {
+    let cuts_item = |piece: &Range<u64>| piece.start % item != 0 || piece.end % item != 0;
+    if !shares::are_apart(total, &done) || done.iter().any(cuts_item) {
         return Err(Error::bad_input(
             "--resume: the checkpoint's runs are not pieces of the input",
         ));

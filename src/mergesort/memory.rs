@@ -22,8 +22,8 @@ pub struct Budget {
     pub piece_bytes: u64,
 }
 
-/// Items of a run, and of a slice, of a sort that can be interrupted: some seconds' work, which is what a rank
-/// loses when it is killed.
+/// Items of a run, and of a slice, of a sort that can be interrupted: some seconds' work, which is what a
+/// rank loses when it is killed.
 const LOST_BYTES: u64 = 1 << 30;
 
 /// Items that one thread of such a sort reads and sorts without looking up: what takes it about a second.

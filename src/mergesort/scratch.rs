@@ -21,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::num::{to_u64, to_usize};
 use crate::store::checkpoint::Checkpoints;
 use crate::store::crc;
+use crate::store::pieces::start_writeback;
 use crate::units::size;
 
 /// Bytes of a chunk, at most, unless one item has more.
@@ -244,6 +245,10 @@ impl<'a> Chunks<'a> {
         self.file.file.write_all_at(data, offset).map_err(|cause| {
             Error::io(format!("write {packed} bytes of a sorted run in"), &self.file.shown, &cause)
         })?;
+        if self.file.name.is_some() {
+            // A checkpoint will wait for it.
+            start_writeback(&self.file.file, offset, data.len());
+        }
         let (crc64, items) = (crc::checksum(data), to_u64(index.len()));
         Ok(Stored { offset, packed, bytes, crc64, items, last_key })
     }
