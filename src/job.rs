@@ -175,23 +175,17 @@ fn phases<'a, J: Job<'a>>(
         if round >= job.rounds() {
             break;
         }
-        while step(context, Phase::Compute, || job.compute(round))? == Step::Paused {
+        while step(context, &mut job, Phase::Compute, |job| job.compute(round))? == Step::Paused {
             pause(context, &mut job)?;
         }
-        step(context, Phase::Exchange, || job.exchange(round))?;
-        step(context, Phase::Verify, || job.verify(round))?;
-        step(context, Phase::Write, || job.write(round))?;
+        step(context, &mut job, Phase::Exchange, |job| job.exchange(round))?;
+        step(context, &mut job, Phase::Verify, |job| job.verify(round))?;
+        step(context, &mut job, Phase::Write, |job| job.write(round))?;
         round += 1;
     }
     meter.phase(Phase::Write, || job.complete())?;
     let concluded = meter.phase(Phase::Verify, || job.conclude());
-    if let Err(error) = &concluded
-        && error.kind == Kind::Stopped
-    {
-        save(context, &mut job)?;
-        return Err(stopped(context, &error.message));
-    }
-    let findings = concluded?;
+    let findings = or_stop(context, &mut job, concluded)?;
     meter.phase(Phase::Write, || job.publish())?;
     Ok(findings)
 }
@@ -236,12 +230,31 @@ fn stopped(context: &Context, why: &str) -> Error {
 }
 
 /// One phase of one round, timed, with an end that all ranks agree on.
-fn step<R>(context: &Context, phase: Phase, work: impl FnOnce() -> Result<R>) -> Result<R> {
-    context.meter.phase(phase, || {
-        let done = work()?;
+fn step<'a, J: Job<'a>, R>(
+    context: &Context,
+    job: &mut J,
+    phase: Phase,
+    work: impl FnOnce(&mut J) -> Result<R>,
+) -> Result<R> {
+    let done = context.meter.phase(phase, || {
+        let done = work(job)?;
         context.comm.agree(context.fault.after(phase))?;
         Ok(done)
-    })
+    });
+    or_stop(context, job, done)
+}
+
+/// Collective. Where work was given up because the run is to stop: writes a checkpoint of what was done.
+fn or_stop<'a, J: Job<'a>, R>(context: &Context, job: &mut J, done: Result<R>) -> Result<R> {
+    match done {
+        Err(error) if error.kind == Kind::Stopped => {
+            let wish = context.saves.as_ref().map(|saves| saves.breaks.agreed(&context.comm));
+            save(context, job)?;
+            let why = if let Some(Wish::Stop(why)) = wish { why } else { error.message };
+            Err(stopped(context, &why))
+        }
+        done => done,
+    }
 }
 
 /// Collective. Root writes the record, of a failure too.

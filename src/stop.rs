@@ -6,13 +6,14 @@
 //! between pieces. Costs one thread a rank that sleeps, and only in runs that write checkpoints.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 
 use crate::comm::{Comm, Op};
+use crate::error::{Error, Result};
 use crate::num::to_u64;
 
 /// Work should come to a break.
@@ -47,7 +48,30 @@ pub fn wanted() -> bool {
 /// Whether the run is to end now: a signal asked for it, or its time is up. For work that cannot be taken up
 /// where it was left, and so takes no break for a checkpoint.
 pub fn must_end() -> bool {
+    count_look();
     asked() || TIME_UP.load(Ordering::Relaxed)
+}
+
+/// Between two pieces of work that is given up when the run is to end: the error, with what was being done.
+///
+/// # Errors
+/// When the run is to end.
+pub fn heed(doing: &str) -> Result<()> {
+    if must_end() { Err(Error::stopped(format!("asked to stop while {doing}"))) } else { Ok(()) }
+}
+
+/// `DCOMP_STOP_AFTER=N` asks to stop at this process's Nth look, so that tests stop at every one there is.
+fn count_look() {
+    static LOOKS: AtomicU64 = AtomicU64::new(0);
+    static LAST: LazyLock<Option<u64>> =
+        LazyLock::new(|| std::env::var("DCOMP_STOP_AFTER").ok()?.parse().ok());
+    if let Some(last) = *LAST
+        && HEEDS.load(Ordering::SeqCst) == STOPS
+        && LOOKS.fetch_add(1, Ordering::SeqCst) + 1 == last
+    {
+        SIGNAL.store(SIGTERM, Ordering::SeqCst);
+        WANTED.store(true, Ordering::SeqCst);
+    }
 }
 
 fn asked() -> bool {
@@ -142,6 +166,7 @@ impl Breaks {
 
     /// Collective. What is to be done now.
     pub fn agreed(&self, comm: &Comm) -> Wish {
+        count_look();
         self.look(comm);
         let mut code = [self.code()];
         comm.all_reduce(Op::Max, &mut code);

@@ -6,14 +6,17 @@
 //! `verify`, `sync`, `publish`. Only `begin` knows whether ranks share a file.
 
 use std::cell::OnceCell;
+use std::ops::Range;
 use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use super::dataset;
 use super::spec::{Kind, Spec};
-use crate::comm::Op;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::measure::record::FileSum;
+use crate::store::checkpoint::Kept;
 use crate::store::columns_file::create_part;
 use crate::store::crc::Extent;
 use crate::store::hdf5::{NewNumbers, Value, create_numbers};
@@ -21,6 +24,15 @@ use crate::store::part::PartFile;
 use crate::store::part_files::PartFiles;
 use crate::store::pieces::Writer;
 use crate::store::target::free_bytes;
+
+/// An output of which some is written.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct State {
+    /// Bytes of its items.
+    pub bytes: u64,
+    /// Where they begin in an HDF5 file.
+    first: Option<u64>,
+}
 
 /// An output while it is made.
 pub struct Destination<'a> {
@@ -45,15 +57,50 @@ impl<'a> Destination<'a> {
     /// # Errors
     /// When it cannot be made.
     pub fn create(context: &'a Context, spec: &'a Spec, force: bool) -> Result<Self> {
-        let (comm, meter) = (&context.comm, &context.meter);
         let place = if spec.parts {
-            Place::Parts(PartFiles::create(comm, meter, &spec.output)?)
+            Place::Parts(PartFiles::create(context, &spec.output)?)
         } else if spec.dataset.is_some() {
             Place::Hdf5(OnceCell::new())
         } else {
             Place::File(PartFile::create(context, &spec.output, force, |_| Ok(()))?)
         };
         Ok(Self { context, spec, force, place })
+    }
+
+    /// Collective. Goes on with what an earlier run wrote, `extents` being the pieces of it that this rank
+    /// answers for.
+    ///
+    /// # Errors
+    /// As [`PartFile::resume`].
+    pub fn resume(
+        context: &'a Context,
+        spec: &'a Spec,
+        force: bool,
+        (state, extents): (State, Vec<Extent>),
+    ) -> Result<Self> {
+        let part = PartFile::resume(context, &spec.output, force, extents)?;
+        let place = match state.first {
+            None => Place::File(part),
+            Some(first) => Place::Hdf5(OnceCell::from((part, first))),
+        };
+        Ok(Self { context, spec, force, place })
+    }
+
+    /// Collective. Puts what was written on the disk; what a later run needs to go on with an output of so
+    /// many bytes, if it can be gone on with: not with a file a rank, as ranks may be others then.
+    ///
+    /// # Errors
+    /// When any rank cannot sync.
+    pub fn keep(&self, bytes: u64) -> Result<Option<(State, Kept)>> {
+        let (part, first) = match &self.place {
+            Place::File(part) => (part, None),
+            Place::Hdf5(made) => {
+                let (part, first) = made.get().expect("reserved before");
+                (part, Some(*first))
+            }
+            Place::Parts(_) => return Ok(None),
+        };
+        Ok(Some((State { bytes, first }, part.keep()?)))
     }
 
     /// Collective. Finds room for the bytes of all ranks together, so that a full disk is found before the
@@ -109,16 +156,16 @@ impl<'a> Destination<'a> {
         Err(Error::io(format!("reserve {bytes} bytes for"), output, &full))
     }
 
-    /// Collective. Where this rank's bytes begin for its [`writer`](Self::writer), given how many they are.
+    /// Collective. Where `bytes` of the whole output, this rank's own, begin for its
+    /// [`writer`](Self::writer).
     ///
     /// # Errors
     /// When there is no room for them.
-    pub fn begin(&self, bytes: u64) -> Result<u64> {
-        let before = |start| Ok(start + self.context.comm.exclusive_scan(bytes));
+    pub fn begin(&self, bytes: Range<u64>) -> Result<u64> {
         match &self.place {
-            Place::File(_) => before(0),
-            Place::Hdf5(made) => before(made.get().expect("reserved before").1),
-            Place::Parts(files) => files.reserve(bytes).map(|()| 0),
+            Place::File(_) => Ok(bytes.start),
+            Place::Hdf5(made) => Ok(made.get().expect("reserved before").1 + bytes.start),
+            Place::Parts(files) => files.reserve(bytes.end - bytes.start).map(|()| 0),
         }
     }
 
@@ -169,11 +216,4 @@ impl<'a> Destination<'a> {
             Place::Parts(files) => files.publish(),
         }
     }
-}
-
-/// Collective. The sum over all ranks.
-pub fn total(context: &Context, bytes: u64) -> u64 {
-    let mut sum = [bytes];
-    context.comm.all_reduce(Op::Sum, &mut sum);
-    sum[0]
 }

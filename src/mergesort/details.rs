@@ -102,8 +102,6 @@ pub struct Costs {
     pub written: Moved,
     /// Items that changed ranks, on the side where they were counted.
     pub wire: Moved,
-    /// Bytes of items that went through runs, once.
-    pub run_bytes: u64,
     /// All that was sent.
     pub bytes_sent: u64,
     /// How pieces were merged.
@@ -127,7 +125,6 @@ impl Default for Costs {
             read: Moved::default(),
             written: Moved::default(),
             wire: Moved::default(),
-            run_bytes: 0,
             bytes_sent: 0,
             merged: Merged::default(),
             host: host_name(),
@@ -152,6 +149,10 @@ pub struct Plan {
     pub bytes_out: u64,
     /// From files.
     pub bytes_from_files: u64,
+    /// Bytes of all runs, of earlier programs too.
+    pub run_bytes: u64,
+    /// Whether this program did all of it.
+    pub is_whole: bool,
 }
 
 /// What root makes of it.
@@ -179,7 +180,7 @@ fn sum_up(plan: &Plan, ranks: &[Costs]) -> Told {
     let most = |pick: &dyn Fn(&Costs) -> f64| ranks.iter().map(pick).fold(0.0, f64::max);
     let sum = |pick: fn(&Costs) -> u64| ranks.iter().map(pick).sum::<u64>();
     let rate = |bytes: u64, seconds: f64| Moved { bytes, seconds }.rate();
-    let (run_bytes, wire_bytes) = (sum(|rank| rank.run_bytes), sum(|rank| rank.wire.bytes));
+    let (run_bytes, wire_bytes) = (plan.run_bytes, sum(|rank| rank.wire.bytes));
     let (read, written) = (sum(|rank| rank.read.bytes), sum(|rank| rank.written.bytes));
     let sort_s = most(&|rank| rank.times_s.iter().sum());
     let slowest = [0, 1, 2, 3].map(|at| most(&|rank: &Costs| rank.times_s[at]));
@@ -191,7 +192,9 @@ fn sum_up(plan: &Plan, ranks: &[Costs]) -> Told {
     let ratio = |part: u64, whole: u64| (whole > 0).then(|| to_f64(part) / to_f64(whole));
     let records = sum(|rank| rank.items);
     let calibrated_s = calibrated_s(ranks);
-    let limit = limit(ranks, calibrated_s);
+    // What a part of the work took is not held against the limit of the whole.
+    let whole = |value: f64| plan.is_whole.then_some(value);
+    let limit = limit(ranks, calibrated_s).filter(|_| plan.is_whole);
     let merged = ranks.iter().fold(Merged::default(), |all, rank| all.and(rank.merged));
     let details = json!({
         "external": external,
@@ -205,11 +208,11 @@ fn sum_up(plan: &Plan, ranks: &[Costs]) -> Told {
         "splitters_s": slowest[1],
         "exchange_s": slowest[2],
         "merge_s": slowest[3],
-        "records_per_s": to_f64(records) / f64::max(sort_s, 1e-9),
+        "records_per_s": whole(to_f64(records) / f64::max(sort_s, 1e-9)),
         "exchange": plan.exchange,
         "merge": merged.name(),
         "wire_ratio": ratio(sum(|rank| rank.bytes_sent), wire_bytes),
-        "disk_ratio": ratio(read + written, disk_least),
+        "disk_ratio": ratio(read + written, disk_least).and_then(whole),
         "disk_bytes": read + written,
         "check_bytes": plan.bytes_out,
         "rates": {
@@ -291,6 +294,8 @@ mod tests {
             bytes_in: 16 << 20,
             bytes_out: 16 << 20,
             bytes_from_files: 16 << 20,
+            run_bytes: 0,
+            is_whole: true,
         }
     }
 
@@ -316,12 +321,13 @@ mod tests {
     #[test]
     fn runs_are_needed_for_what_exceeds_memory_alone() {
         let runs = |rank: Costs| Costs {
-            run_bytes: 8 << 20,
             read: Moved { bytes: 16 << 20, ..rank.read },
             written: Moved { bytes: 16 << 20, ..rank.written },
             ..rank
         };
-        let details = sum_up(&plan(), &[runs(rank(&[0])), runs(rank(&[1]))]).details;
+        let details =
+            sum_up(&Plan { run_bytes: 16 << 20, ..plan() }, &[runs(rank(&[0])), runs(rank(&[1]))])
+                .details;
         assert_eq!(details["disk_ratio"], 64.0 / (32.0 + 2.0 * 14.0));
     }
 

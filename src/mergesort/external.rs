@@ -1,40 +1,50 @@
-//! More data than memory: sorted runs on the disk, then slices of the result merged from all of them.
+//! More data than memory: sorted runs on the disk.
 //!
-//! Every rank sorts its part in rounds of what fits into memory and keeps the runs on its scratch disk.
-//! Then, slice by slice, exact cuts through all runs of all ranks are searched, what lies between them is
-//! read, exchanged and merged. Each item is written to the disk once and read back once, however many runs
-//! there are: nothing needs a descriptor or a buffer per run, so no cascade of merges does either. A slice
-//! whose lines are longer than expected is halved. With `--unique` the slices are merged twice, because
-//! how much is left says where it goes.
+//! Every rank sorts its stretch of the source in rounds of what fits into memory and keeps the runs on its
+//! scratch disk; `slices.rs` merges them. Each item is written to the disk once and read back once, however
+//! many runs there are. With checkpoints the runs outlive their program: a later one deals them to its ranks,
+//! in the order of the source, and sorts what is left.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::buffer::Buffer;
+use super::calibrate::Sample;
 use super::details::{Merged, Moved};
-use super::form::{Digest, Form, Index, Run};
-use super::gather::behind;
-use super::local::{self, Sequence, Sorted, Source};
+use super::disk_run::DiskRun;
+use super::form::{Digest, Form};
+use super::local::{self, Made, Sequence, Sorted, Source};
 use super::memory::Budget;
+use super::packed::Reader;
 use super::pour::Pour;
-use super::scratch::{DiskRun, Scratch, Stream, chunk_items};
-use super::splitters::{Cuts, Keys};
-use crate::comm::Op;
+use super::resume::{self, Packed};
+use super::scratch::{Chunks, RunFile, Scratch, chunk_items};
+use super::shares;
+use super::slices::Merge;
+use crate::comm::{Comm, Op};
 use crate::context::Context;
-use crate::error::Result;
-use crate::measure::clock::Stopwatch;
+use crate::error::{Error, Result};
 use crate::num::{to_u64, to_usize};
-use crate::partition::block;
+use crate::stop;
+use crate::store::checkpoint::Kept;
+use crate::store::crc;
 
 /// What a rank keeps on its disk, and how far the job is.
 pub struct External<'a> {
-    context: &'a Context,
-    budget: Budget,
-    scratch: Scratch,
-    runs: Vec<DiskRun>,
+    pub(super) context: &'a Context,
+    pub(super) budget: Budget,
+    /// Where this rank writes runs, if it has any to sort.
+    scratch: Option<Scratch<'a>>,
+    /// What this rank has yet to sort, in rounds; what is sorted stays in the list.
+    todo: Vec<Range<u64>>,
     /// Rounds of sorting, of all ranks.
     pub sort_rounds: u64,
-    merge: Option<Merge>,
+    /// This rank's runs in the order of the source.
+    pub(super) runs: Vec<DiskRun>,
+    /// What they were made of.
+    pub made: Vec<Made>,
+    pub(super) merge: Option<Merge>,
     /// Seconds so far.
     pub costs: Costs,
 }
@@ -56,106 +66,81 @@ pub struct Costs {
     pub wire: Moved,
     /// How runs were made of what the threads sorted.
     pub merged: Merged,
-    /// Bytes that lie in runs.
-    pub run_bytes: u64,
+    /// Seconds of the thread that read longest.
+    pub read_s: f64,
+    /// What was sorted apart.
+    pub sample: Option<Sample>,
+    /// Bytes of the source that were read, and items of it.
+    pub bytes: u64,
+    /// Items.
+    pub items: u64,
 }
 
-/// The state of the merge. Places are, for each rank, one in each run of this rank.
-struct Merge {
-    /// Lengths of the runs of all ranks.
-    lengths: Vec<Vec<u64>>,
-    total: u64,
-    /// Where each rank's part of the result begins, and where the last one's ends.
-    first: Vec<Vec<u64>>,
-    /// Up to where each rank's part has been merged.
-    done: Vec<Vec<u64>>,
-    /// Items of each rank's part that have been merged.
-    merged: Vec<u64>,
-    /// Items of a slice.
-    slice: u64,
-    /// The item before this rank's part, and before its next slice.
-    before_all: Option<Vec<u8>>,
-    previous: Option<Vec<u8>>,
-}
-
-/// Sorted pieces of one slice of this rank's part.
-pub struct Slice {
-    items: Buffer,
-    index: Index,
-    pieces: Vec<Range<usize>>,
-}
-
-impl Slice {
-    /// The pieces in the order of ranks and runs.
-    pub fn runs(&self) -> Vec<Run<'_>> {
-        let run = |items: &Range<usize>| Run::new(&self.items, &self.index, items.clone());
-        self.pieces.iter().filter(|items| !items.is_empty()).map(run).collect()
-    }
-}
-
-/// Keys of runs on the disk.
-struct OnDisk<'a> {
-    form: &'a dyn Form,
-    scratch: &'a Scratch,
-    runs: &'a [DiskRun],
-}
-
-impl Keys for OnDisk<'_> {
-    fn key_bytes(&self) -> Option<usize> {
-        self.form.key_bytes()
-    }
-
-    fn key(&self, sequence: usize, index: u64, out: &mut Vec<u8>) -> Result<()> {
-        self.runs[sequence].key(self.form, self.scratch, index, out)
-    }
+/// Where runs go.
+#[derive(Clone, Copy)]
+pub struct Place<'p> {
+    /// The directory, unless there are checkpoints.
+    pub directory: &'p Path,
+    /// Whether they are compressed.
+    pub compress: bool,
 }
 
 impl<'a> External<'a> {
-    /// Collective. Makes room on the scratch disk for this rank's part of the source.
+    /// Collective. Decides which rank sorts what, given the runs of an earlier program that each rank has
+    /// read of, and makes room on the scratch disk.
     ///
     /// # Errors
-    /// When there is none on any rank.
+    /// When there is none on any rank, or the runs cannot be those of this source.
     pub fn plan(
         context: &'a Context,
         form: &dyn Form,
         source: &Source,
         budget: Budget,
-        directory: &Path,
-        compress: bool,
+        place: Place<'_>,
+        found: Vec<Packed>,
     ) -> Result<Self> {
         let comm = &context.comm;
-        let mine = source.bytes().div_ceil(comm.size());
+        let item = form.item_bytes().map_or(1, to_u64);
+        let (starts, found) = deal(comm, source.bytes(), item, found)?;
+        let (made, runs): (Vec<_>, Vec<_>) = comm.agree(open(context, found))?.into_iter().unzip();
+        shorten(comm, &runs)?;
+        let done: Vec<Range<u64>> = made.iter().map(|made: &Made| made.source.clone()).collect();
+        let rank = to_usize(comm.rank());
+        let todo = shares::left(starts[rank]..starts[rank + 1], item, &done, budget.run_bytes);
+        let mut sort_rounds = [to_u64(todo.len())];
+        comm.all_reduce(Op::Max, &mut sort_rounds);
+        let bytes: u64 = todo.iter().map(|piece| piece.end - piece.start).sum();
         // A line may begin in this rank's part and end far behind it.
         let slack = if form.terminator().is_some() { 1 << 20 } else { 0 };
-        let scratch = comm.agree(Scratch::create(directory, mine + slack, compress))?;
-        let mut sort_rounds = [mine.div_ceil(budget.run_bytes).max(1)];
-        comm.all_reduce(Op::Max, &mut sort_rounds);
-        context.meter.count_files(1);
+        let Place { directory, compress } = place;
+        let scratch = if todo.is_empty() {
+            Ok(None)
+        } else {
+            Scratch::create(context, directory, bytes + slack, compress).map(Some)
+        };
+        let scratch = comm.agree(scratch)?;
+        context.meter.count_files(u64::from(scratch.is_some()));
         Ok(Self {
             context,
             budget,
             scratch,
-            runs: Vec::new(),
+            todo,
             sort_rounds: sort_rounds[0],
+            runs,
+            made,
             merge: None,
             costs: Costs::default(),
         })
     }
 
-    /// The parts of the source that this rank sorts in a round, one a thread.
-    fn parts(&self, form: &dyn Form, source: &Source, round: u64) -> Vec<Range<u64>> {
-        let Context { comm, threads, .. } = self.context;
-        let threads = threads.count();
-        let ranks = (comm.size(), comm.rank());
-        let all = source.parts(form, ranks, self.sort_rounds * to_u64(threads));
-        all[to_usize(round) * threads..][..threads].to_vec()
-    }
-
-    /// Merges what the threads sorted into a run. Local.
+    /// Merges what the threads sorted in a round into a run. Local.
     ///
     /// # Errors
-    /// When the disk refuses.
-    pub fn keep(&mut self, form: &dyn Form, sorted: &mut Sorted, fresh: Sorted) -> Result<()> {
+    /// When the disk refuses, or the run is to end.
+    pub fn keep(&mut self, form: &dyn Form, round: u64, fresh: Sorted) -> Result<f64> {
+        let (Some(piece), Some(scratch)) = (self.todo.get(to_usize(round)), &self.scratch) else {
+            return Ok(0.0);
+        };
         let sequences = fresh.sequences;
         let bytes: usize = sequences.iter().map(|sequence| sequence.items.len()).sum();
         let items: u64 = sequences.iter().map(Sequence::len).sum();
@@ -163,297 +148,91 @@ impl<'a> External<'a> {
         let runs = sequences.iter().map(|one| one.run(0..to_usize(one.len()))).collect();
         let pour = Pour::every(self.context, form, runs, to_usize(each));
         let sizes = pour.sizes(self.context)?;
-        let place = self.scratch.place(sizes.bytes);
+        let chunks = Chunks::at(scratch, scratch.place(sizes.bytes));
         let taken = pour.pour(self.context, &sizes, |chunk| {
-            let stored = self.scratch.store(form, chunk.offset, &chunk.items, place)?;
+            stop::heed("a run was written")?;
+            let stored = chunks.store(form, chunk.offset, &chunk.items)?;
             let kept = form.is_unique().then(|| chunk.items.in_file_form(form, |i| form.digest(i)));
             Ok((stored, kept.transpose()?))
         });
         let (chunks, merge_s) = taken?;
         self.costs.merge_s += merge_s;
         self.costs.merged = self.costs.merged.and(pour.merged());
+        self.costs.read_s += fresh.read_s;
+        self.costs.sample = self.costs.sample.or(fresh.sample);
+        self.costs.bytes += fresh.bytes;
+        self.costs.items += fresh.read.items;
         let (chunks, kept): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
         let kept = kept.into_iter().flatten().fold(Digest::default(), Digest::and);
-        sorted.read = sorted.read.and(fresh.read);
-        sorted.kept = sorted.kept.and(if form.is_unique() { kept } else { fresh.kept });
-        sorted.bytes += fresh.bytes;
-        sorted.sort_s += fresh.sort_s;
-        sorted.read_s += fresh.read_s;
-        sorted.sample = sorted.sample.or(fresh.sample);
-        sorted.sums.extend(fresh.sums);
-        let run = DiskRun::new(chunks);
-        self.costs.run_bytes += run.bytes();
-        self.runs.push(run);
-        Ok(())
+        let made = Made {
+            source: piece.clone(),
+            read: fresh.read,
+            kept: if form.is_unique() { kept } else { fresh.kept },
+            sums: fresh.sums,
+        };
+        let run = DiskRun::new(Arc::clone(scratch.file()), chunks);
+        let at = self.made.partition_point(|other| other.source.start < made.source.start);
+        self.made.insert(at, made);
+        self.runs.insert(at, run);
+        Ok(fresh.sort_s)
     }
 
-    /// Collective. The cuts between the ranks' parts of the result; bytes of this rank's part, with equal
-    /// items.
+    /// Sorts this rank's piece of a round. Local.
     ///
     /// # Errors
-    /// When a run cannot be read on any rank.
-    pub fn split(&mut self, form: &dyn Form) -> Result<u64> {
-        let comm = &self.context.comm;
-        let mine: Vec<u8> = self.runs.iter().flat_map(|run| run.items().to_le_bytes()).collect();
-        let words = |bytes: &Vec<u8>| {
-            let (words, _) = bytes.as_chunks::<8>();
-            words.iter().map(|word| u64::from_le_bytes(*word)).collect()
-        };
-        let lengths: Vec<Vec<u64>> = comm.all_gather_bytes(&mine).iter().map(words).collect();
-        let total = lengths.iter().flatten().sum();
-        let ranks = comm.size();
-        let targets: Vec<u64> = (1..ranks).map(|rank| block(total, ranks, rank).start).collect();
-        let mut first = self.cuts(form, &lengths, &targets)?;
-        first.insert(0, vec![0; self.runs.len()]);
-        first.push(self.runs.iter().map(DiskRun::items).collect());
-        let mut bytes = comm.agree(self.bytes_between(form, &first))?;
-        let before_all = self.before(form, &first)?;
-        comm.all_reduce(Op::Sum, &mut bytes);
-        let mine = to_usize(comm.rank());
-        let all: u64 = bytes.iter().sum();
-        let average = (all / u64::max(total, 1)).max(1);
-        self.merge = Some(Merge {
-            total,
-            done: first[..to_usize(ranks)].to_vec(),
-            merged: vec![0; to_usize(ranks)],
-            slice: (self.budget.slice_bytes / average).max(1),
-            previous: before_all.clone(),
-            before_all,
-            first,
-            lengths,
-        });
-        Ok(bytes[mine])
+    /// When it cannot be read, or there is no memory, or the run is to end.
+    pub fn sort_round(&self, form: &dyn Form, source: &Source, round: u64) -> Result<Sorted> {
+        let Some(piece) = self.todo.get(to_usize(round)) else { return Ok(Sorted::default()) };
+        let threads = to_u64(self.context.threads.count());
+        let count = self.budget.pieces(piece.end - piece.start, threads);
+        let item = form.item_bytes().map_or(1, to_u64);
+        let parts = shares::cut(piece.clone(), item, count);
+        local::sort(self.context, form, source, &parts, self.budget.bytes)
     }
 
-    /// Starts the merge again from the beginning.
-    pub fn rewind(&mut self) {
-        let merge = self.merge.as_mut().expect("after the split");
-        merge.done = merge.first[..merge.merged.len()].to_vec();
-        merge.merged.fill(0);
-        merge.previous = merge.before_all.clone();
-    }
-
-    /// Whether all parts of all ranks have been merged.
-    pub fn is_done(&self) -> bool {
-        self.merge.as_ref().is_some_and(|merge| (0..merge.merged.len()).all(|r| merge.left(r) == 0))
-    }
-
-    /// Collective. The cuts after these numbers of items through all runs.
-    fn cuts(
-        &mut self,
-        form: &dyn Form,
-        lengths: &[Vec<u64>],
-        targets: &[u64],
-    ) -> Result<Vec<Vec<u64>>> {
-        let clock = Stopwatch::start();
-        let keys = OnDisk { form, scratch: &self.scratch, runs: &self.runs };
-        let mut search = Cuts::new(&self.context.comm, &keys, lengths);
-        let cuts = search.find(targets)?;
-        self.costs.rounds += search.rounds;
-        self.costs.splitters_s += clock.seconds();
-        Ok(cuts)
-    }
-
-    /// Bytes of this rank's runs between each cut and the next.
-    fn bytes_between(&self, form: &dyn Form, cuts: &[Vec<u64>]) -> Result<Vec<u64>> {
-        let between = |pair: &[Vec<u64>]| Ok(self.stream(form, &pair[0], &pair[1])?.bytes());
-        cuts.windows(2).map(between).collect()
-    }
-
-    /// What lies between two cuts.
-    fn stream(&self, form: &dyn Form, from: &[u64], to: &[u64]) -> Result<Stream> {
-        let part = |((run, &from), &to): ((&DiskRun, &u64), &u64)| {
-            let start = run.offset(form, &self.scratch, from)?;
-            let end = if from == to { start } else { run.offset(form, &self.scratch, to)? };
-            Ok(start..end)
-        };
-        let parts = self.runs.iter().zip(from).zip(to).map(part).collect::<Result<Vec<_>>>()?;
-        Ok(Stream { parts })
-    }
-
-    /// Collective. The last item before this rank's part, where equal items are taken out.
-    fn before(&self, form: &dyn Form, first: &[Vec<u64>]) -> Result<Option<Vec<u8>>> {
-        let comm = &self.context.comm;
-        if !form.is_unique() {
-            return Ok(None);
-        }
-        let last_of = |cut: &Vec<u64>| {
-            let lasts = self.runs.iter().zip(cut).filter(|(_, place)| **place > 0);
-            let lasts = lasts.map(|(run, place)| run.item(form, &self.scratch, place - 1));
-            let lasts = lasts.collect::<Result<Vec<_>>>()?;
-            Ok(lasts.into_iter().max_by(|a, b| form.compare(a, b)).unwrap_or_default())
-        };
-        let ranks = to_usize(comm.size());
-        let mine = first[..ranks].iter().map(last_of).collect::<Result<Vec<_>>>();
-        let mine = comm.agree(mine)?;
-        let counts: Vec<u64> = mine.iter().map(|item| to_u64(item.len())).collect();
-        let came = comm.exchange(&mine.concat(), &counts).into_parts();
-        let filled = came.into_iter().filter(|item| !item.is_empty());
-        Ok(filled.max_by(|a, b| form.compare(a, b)))
-    }
-
-    /// Collective. The next slice of every rank's part.
-    ///
-    /// # Errors
-    /// When a run cannot be read, or there is no memory, on any rank.
-    pub fn next_slice(&mut self, form: &dyn Form) -> Result<Slice> {
-        let merge = self.merge.take().expect("after the split");
-        let next = self.next_of(form, merge);
-        let (merge, slice) = next?;
-        self.merge = Some(merge);
-        self.costs.slices += 1;
-        Ok(slice)
-    }
-
-    fn next_of(&mut self, form: &dyn Form, mut merge: Merge) -> Result<(Merge, Slice)> {
-        let context = self.context;
-        let comm = &context.comm;
-        loop {
-            let ends = self.ends(form, &merge)?;
-            let clock = Stopwatch::start();
-            let streams: Result<Vec<Stream>> = (0..ends.len())
-                .map(|rank| self.stream(form, &merge.done[rank], &ends[rank]))
-                .collect();
-            let streams = comm.agree(streams)?;
-            let coming = self.announce(&streams, &merge);
-            let mut most = [coming.iter().flatten().sum::<u64>()];
-            comm.all_reduce(Op::Max, &mut most);
-            if most[0] > self.budget.slice_bytes_max && merge.slice > 1 {
-                merge.slice /= 2;
-                continue;
-            }
-            let slice = self.fetch(form, &streams, &coming);
-            self.costs.exchange_s += clock.seconds();
-            let slice = slice?;
-            merge.advance(ends);
-            self.runs.iter().for_each(DiskRun::forget);
-            return Ok((merge, slice));
-        }
-    }
-
-    /// Collective. Where the next slice of each rank's part ends.
-    fn ends(&mut self, form: &dyn Form, merge: &Merge) -> Result<Vec<Vec<u64>>> {
-        let ranks = merge.merged.len();
-        let open: Vec<usize> = (0..ranks).filter(|&rank| merge.left(rank) > merge.slice).collect();
-        let targets: Vec<u64> = open
-            .iter()
-            .map(|&rank| {
-                let part = block(merge.total, to_u64(ranks), to_u64(rank));
-                part.start + merge.merged[rank] + merge.slice
-            })
-            .collect();
-        let cuts = if targets.is_empty() {
-            Vec::new()
-        } else {
-            self.cuts(form, &merge.lengths, &targets)?
-        };
-        let mut ends = merge.first[1..].to_vec();
-        for (rank, cut) in open.into_iter().zip(cuts) {
-            ends[rank] = cut;
-        }
-        Ok(ends)
-    }
-
-    /// Collective. How many bytes of each run of each rank come to this one.
-    fn announce(&self, streams: &[Stream], merge: &Merge) -> Vec<Vec<u64>> {
-        let sizes = streams.iter().flat_map(|stream| &stream.parts);
-        let words: Vec<u8> = sizes.flat_map(|part| (part.end - part.start).to_le_bytes()).collect();
-        let counts = vec![to_u64(8 * self.runs.len()); streams.len()];
-        let expected: Vec<u64> = merge.lengths.iter().map(|runs| to_u64(8 * runs.len())).collect();
-        let came = self.context.comm.exchange_small(&words, &counts, &expected);
-        let (words, _) = came.as_chunks::<8>();
-        let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
-        let of_rank = |runs: &Vec<u64>| words.by_ref().take(runs.len()).collect();
-        merge.lengths.iter().map(of_rank).collect()
-    }
-
-    /// Collective. Reads what goes to each rank and moves it there, in pieces that fit the budget.
-    fn fetch(&mut self, form: &dyn Form, streams: &[Stream], coming: &[Vec<u64>]) -> Result<Slice> {
-        let (comm, me) = (&self.context.comm, to_usize(self.context.comm.rank()));
-        let sizes: Vec<u64> = coming.iter().map(|runs| runs.iter().sum()).collect();
-        let mut items = comm.agree(Buffer::zeroed(sizes.iter().sum()))?;
-        let places = behind(&sizes);
-        let own = self.read(form, &streams[me], 0..sizes[me], &mut items[places[me].clone()]);
-        comm.agree(own)?;
-        let quota = (self.budget.send_bytes / comm.size()).max(1);
-        let most = streams.iter().map(Stream::bytes).max().unwrap_or(0);
-        let mut most = [most];
-        comm.all_reduce(Op::Max, &mut most);
-        let ranks = if comm.size() > 1 { streams.len() } else { 0 };
-        for from in (0..if ranks > 0 { most[0] } else { 0 }).step_by(to_usize(quota)) {
-            let piece = |rank: usize, bytes: u64| {
-                let end = if rank == me { from } else { (from + quota).min(bytes).max(from) };
-                from.min(bytes)..end.min(bytes).max(from.min(bytes))
-            };
-            let leaving: Vec<Range<u64>> =
-                (0..ranks).map(|rank| piece(rank, streams[rank].bytes())).collect();
-            let lengths: Vec<u64> = leaving.iter().map(|part| part.end - part.start).collect();
-            let filled = Buffer::zeroed(lengths.iter().sum()).and_then(|mut send| {
-                for (rank, place) in behind(&lengths).into_iter().enumerate() {
-                    self.read(form, &streams[rank], leaving[rank].clone(), &mut send[place])?;
-                }
-                Ok(send)
-            });
-            let send = comm.agree(filled)?;
-            let arriving: Vec<Range<usize>> = (0..ranks)
-                .map(|rank| {
-                    let part = piece(rank, sizes[rank]);
-                    let start = places[rank].start;
-                    start + to_usize(part.start)..start + to_usize(part.end)
-                })
-                .collect();
-            let clock = Stopwatch::start();
-            comm.exchange_into(&send, &behind(&lengths), &mut items, &arriving);
-            let moved = Moved { bytes: lengths.iter().sum(), seconds: clock.seconds() };
-            self.costs.wire = self.costs.wire.and(moved);
-        }
-        let index = form.index(&items);
-        let mut at = 0;
-        let piece = |&bytes: &u64| {
-            let start = index.item_at(at);
-            at += to_usize(bytes);
-            start..index.item_at(at)
-        };
-        let pieces = coming.iter().flatten().map(piece).collect();
-        Ok(Slice { items, index, pieces })
-    }
-
-    /// Bytes of a stream.
-    fn read(
-        &self,
-        form: &dyn Form,
-        stream: &Stream,
-        range: Range<u64>,
-        out: &mut [u8],
-    ) -> Result<()> {
-        let mut rest = out;
-        for (run, from, bytes) in stream.within(range) {
-            let (part, tail) = rest.split_at_mut(to_usize(bytes));
-            self.runs[run].read(form, &self.scratch, &self.context.meter, from, part)?;
-            rest = tail;
-        }
-        Ok(())
-    }
-
-    /// The pour of a slice, behind what was poured before it.
-    pub fn pour<'s>(&mut self, form: &'s dyn Form, slice: &'s Slice) -> Pour<'s> {
-        let merge = self.merge.as_mut().expect("after the split");
-        let runs = slice.runs();
-        let previous = merge.previous.take();
-        if form.is_unique() {
-            let lasts = runs.iter().map(|run| run.item(run.len() - 1));
-            let last = lasts.max_by(|a, b| form.compare(a, b)).map(<[u8]>::to_vec);
-            merge.previous = last.or_else(|| previous.clone());
-        }
-        Pour::new(self.context, form, runs).behind(previous)
-    }
-
-    /// Counts what the disk was given and gave, and tells it. Once, at the end. Local.
+    /// Counts what the disk was given and gave, and tells it: read, written. Once, at the end. Local.
     pub fn traffic(&self) -> (Moved, Moved) {
-        let (read, written) = (self.scratch.read_so_far(), self.scratch.written());
+        let mut files: Vec<&Arc<RunFile>> = self.scratch.iter().map(Scratch::file).collect();
+        for run in &self.runs {
+            if !files.iter().any(|file| Arc::ptr_eq(file, run.file())) {
+                files.push(run.file());
+            }
+        }
+        let sum = |of: fn(&RunFile) -> Moved| {
+            files.iter().fold(Moved::default(), |all, file| all.and(of(file)))
+        };
+        let (read, written) = (sum(RunFile::read_so_far), sum(RunFile::written));
         self.context.meter.count_read(read.bytes);
         self.context.meter.count_written(written.bytes);
         (read, written)
+    }
+
+    /// Bytes of all runs of this rank.
+    pub fn run_bytes(&self) -> u64 {
+        self.runs.iter().map(DiskRun::bytes).sum()
+    }
+
+    /// Collective. Puts the runs on the disk and names them, for a checkpoint.
+    ///
+    /// # Errors
+    /// When any rank cannot sync.
+    pub fn save(&self) -> Result<(Vec<Packed>, Vec<Kept>)> {
+        let synced = self.scratch.as_ref().map_or(Ok(()), Scratch::keep);
+        self.context.comm.agree(synced)?;
+        let mut files: BTreeMap<PathBuf, Vec<crc::Extent>> = BTreeMap::new();
+        for run in &self.runs {
+            let name = run.name().unwrap_or(Path::new("")).to_owned();
+            files.entry(name).or_default().extend(run.extents());
+        }
+        let kept = files.into_iter().map(|(path, mut pieces)| {
+            pieces.sort_unstable();
+            let mut extents = Vec::new();
+            pieces.into_iter().for_each(|piece| crc::note(&mut extents, piece));
+            Kept { path, extents }
+        });
+        let packed =
+            self.made.iter().zip(&self.runs).map(|(made, run)| Packed::of(made, Some(run)));
+        Ok((packed.collect(), kept.collect()))
     }
 
     /// Looks for chunks that the disk changed, once the whole does not add up. Local.
@@ -461,35 +240,84 @@ impl<'a> External<'a> {
     /// # Errors
     /// A verification error that names the first.
     pub fn verify(&self) -> Result<()> {
-        self.runs.iter().try_for_each(|run| run.verify(&self.scratch))
+        self.runs.iter().try_for_each(DiskRun::verify)
     }
 }
 
-impl Merge {
-    /// Items of a rank's part that are not merged yet.
-    fn left(&self, rank: usize) -> u64 {
-        let part = block(self.total, to_u64(self.merged.len()), to_u64(rank));
-        part.end - part.start - self.merged[rank]
-    }
-
-    fn advance(&mut self, ends: Vec<Vec<u64>>) {
-        for rank in 0..self.merged.len() {
-            self.merged[rank] += self.left(rank).min(self.slice);
+/// Collective. Where each rank's stretch of the source begins, and the runs that lie in this one's, in order.
+fn deal(comm: &Comm, total: u64, item: u64, found: Vec<Packed>) -> Result<(Vec<u64>, Vec<Packed>)> {
+    let ends = found.iter().flat_map(|run| [run.made.source.start, run.made.source.end]);
+    let words: Vec<u8> = ends.flat_map(u64::to_le_bytes).collect();
+    let mut done = Vec::new();
+    for words in comm.all_gather_bytes(&words) {
+        let mut words = Reader(&words);
+        while let Some([start, end]) = words.words() {
+            done.push(start..end);
         }
-        self.done = ends;
     }
+    done.sort_unstable_by_key(|piece| piece.start);
+    let cuts_item = |piece: &Range<u64>| piece.start % item != 0 || piece.end % item != 0;
+    if !shares::are_apart(total, &done) || done.iter().any(cuts_item) {
+        return Err(Error::bad_input(
+            "--resume: the checkpoint's runs are not pieces of the input",
+        ));
+    }
+    let starts = shares::starts(total, item, &done, comm.size());
+    let mut leaving = vec![Vec::new(); to_usize(comm.size())];
+    for run in &found {
+        leaving[shares::rank_of(&starts, run.made.source.start)].push(run);
+    }
+    let leaving: Vec<Vec<u8>> = leaving.into_iter().map(resume::pack_runs).collect();
+    let counts: Vec<u64> = leaving.iter().map(|runs| to_u64(runs.len())).collect();
+    let came = comm.exchange(&leaving.concat(), &counts).into_parts();
+    let mut mine = Vec::new();
+    for runs in &came {
+        mine.extend(resume::unpack_runs(&mut Reader(runs)).expect("as another rank packed them"));
+    }
+    mine.sort_unstable_by_key(|run| run.made.source.start);
+    Ok((starts, mine))
 }
 
-/// Sorts the parts of a round. Local.
-///
-/// # Errors
-/// When one cannot be read, or there is no memory.
-pub fn sort_round(
-    external: &External<'_>,
-    form: &dyn Form,
-    source: &Source,
-    round: u64,
-) -> Result<Sorted> {
-    let parts = external.parts(form, source, round);
-    local::sort(external.context, form, source, &parts, external.budget.bytes)
+/// Opens runs that an earlier program left. Local.
+fn open(context: &Context, found: Vec<Packed>) -> Result<Vec<(Made, DiskRun)>> {
+    let mut files: BTreeMap<PathBuf, Arc<RunFile>> = BTreeMap::new();
+    let mut open = |name: &Path, compress: bool| {
+        if let Some(file) = files.get(name) {
+            return Ok(Arc::clone(file));
+        }
+        let saves =
+            context.saves.as_ref().ok_or_else(|| Error::internal("runs without checkpoints"))?;
+        context.meter.count_files(1);
+        let file = Arc::new(RunFile::open(&saves.checkpoints, name, compress)?);
+        files.insert(name.to_owned(), Arc::clone(&file));
+        Ok(file)
+    };
+    let each = |Packed { made, run }: Packed| {
+        let run = DiskRun::decode(&mut Reader(&run), &mut open)?;
+        let run = run.filter(|run| made.kept.items == run.items());
+        Ok((made, run.ok_or_else(|| Error::bad_input("a part of the checkpoint is not a sort's"))?))
+    };
+    found.into_iter().map(each).collect()
+}
+
+/// Collective. Gives back what earlier programs had reserved behind their last runs.
+fn shorten(comm: &Comm, runs: &[DiskRun]) -> Result<()> {
+    let mut mine: BTreeMap<String, (u64, &DiskRun)> = BTreeMap::new();
+    for run in runs {
+        let name = run.name().map(|name| name.display().to_string()).unwrap_or_default();
+        let end = mine.entry(name).or_insert((0, run));
+        end.0 = end.0.max(run.end());
+    }
+    let ends: BTreeMap<&String, u64> = mine.iter().map(|(name, (end, _))| (name, *end)).collect();
+    let ends = serde_json::to_vec(&ends).map_err(|cause| Error::internal(cause.to_string()));
+    let mut all: BTreeMap<String, u64> = BTreeMap::new();
+    for ends in comm.all_gather_bytes(&comm.agree(ends)?) {
+        let ends: BTreeMap<String, u64> = serde_json::from_slice(&ends).unwrap_or_default();
+        for (name, end) in ends {
+            let most = all.entry(name).or_default();
+            *most = end.max(*most);
+        }
+    }
+    mine.iter().for_each(|(name, (_, run))| run.shorten(all[name]));
+    Ok(())
 }

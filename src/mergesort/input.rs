@@ -42,6 +42,14 @@ pub struct Seen {
     changed: (i64, i64),
 }
 
+impl Seen {
+    /// What tells whether the file is still the same.
+    pub fn state(&self) -> String {
+        let (seconds, nanoseconds) = self.changed;
+        format!("of {} bytes, last changed at {seconds}.{nanoseconds:09}", self.file.1)
+    }
+}
+
 /// Where items lie in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Place {

@@ -7,6 +7,7 @@ use super::calibrate::Sample;
 use super::form::{Digest, Form, Index, Run};
 use super::input::Files;
 use super::pour::digest_of;
+use super::shares;
 use crate::comm::Comm;
 use crate::context::Context;
 use crate::error::Result;
@@ -15,6 +16,7 @@ use crate::measure::clock::Stopwatch;
 use crate::measure::record::FileSum;
 use crate::num::{to_u64, to_usize};
 use crate::partition::block;
+use crate::stop;
 use crate::store::crc::Extent;
 
 /// Where items come from.
@@ -34,21 +36,12 @@ impl Source {
         }
     }
 
-    /// A rank's part cut for its threads. Ranks' parts are cut first, so that sorted items lie where they
+    /// A rank's part cut into so many. Ranks' parts are cut first, so that sorted items lie where they
     /// stay, whatever the number of threads.
-    pub fn parts(
-        &self,
-        form: &dyn Form,
-        (ranks, rank): (u64, u64),
-        threads: u64,
-    ) -> Vec<Range<u64>> {
+    pub fn parts(&self, form: &dyn Form, (ranks, rank): (u64, u64), count: u64) -> Vec<Range<u64>> {
         let item = form.item_bytes().map_or(1, to_u64);
         let mine = block(self.bytes() / item, ranks, rank);
-        let part = |thread| {
-            let items = block(mine.end - mine.start, threads, thread);
-            (mine.start + items.start) * item..(mine.start + items.end) * item
-        };
-        (0..threads).map(part).collect()
+        shares::cut(mine.start * item..mine.end * item, item, count)
     }
 
     /// The items of a part, in file form, and the checksums of what was read for them. A line may go on for
@@ -102,6 +95,19 @@ impl Source {
             Self::Made(_) => Ok(()),
         }
     }
+}
+
+/// What was read of a piece of the source, and what is left of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The piece. Of lines it has those that begin in it.
+    pub source: Range<u64>,
+    /// Its items.
+    pub read: Digest,
+    /// Those of them that are left: fewer, when equal items are taken out.
+    pub kept: Digest,
+    /// Checksums of what was read.
+    pub sums: Vec<Extent>,
 }
 
 /// Sorted items in sorting form.
@@ -164,10 +170,10 @@ pub struct Sorted {
     pub sums: Vec<Extent>,
 }
 
-/// Reads and sorts these parts, one a thread, of lines of at most `longest` bytes. Local.
+/// Reads and sorts these parts, one a thread at a time, of lines of at most `longest` bytes. Local.
 ///
 /// # Errors
-/// When one cannot be read, or there is no memory.
+/// When one cannot be read, or there is no memory, or the run is to end.
 pub fn sort(
     context: &Context,
     form: &dyn Form,
@@ -176,22 +182,27 @@ pub fn sort(
     longest: u64,
 ) -> Result<Sorted> {
     let meter = &context.meter;
-    let parts: Vec<(usize, &Range<u64>)> = parts.iter().enumerate().collect();
-    let done = context.threads.map(&parts, |(thread, part)| {
-        let part = Range::clone(part);
-        sort_part(form, source, part, longest, *thread == 0)
-    });
     let mut all = Sorted::default();
-    for one in done {
-        let (sequence, one) = one?;
-        all.sequences.push(sequence);
-        all.read = all.read.and(one.read);
-        all.kept = all.kept.and(one.kept);
-        all.bytes += one.bytes;
-        all.sums.extend(one.sums);
-        all.sort_s = all.sort_s.max(one.sort_s);
-        all.read_s = all.read_s.max(one.read_s);
-        all.sample = all.sample.or(one.sample);
+    let parts: Vec<(usize, &Range<u64>)> = parts.iter().enumerate().collect();
+    for parts in parts.chunks(context.threads.count()) {
+        context.look();
+        stop::heed("the input was sorted")?;
+        let done = context.threads.map(parts, |(number, part)| {
+            sort_part(form, source, Range::clone(part), longest, *number == 0)
+        });
+        let (mut sort_s, mut read_s) = (0.0_f64, 0.0_f64);
+        for one in done {
+            let (sequence, one) = one?;
+            all.sequences.push(sequence);
+            all.read = all.read.and(one.read);
+            all.kept = all.kept.and(one.kept);
+            all.bytes += one.bytes;
+            all.sums.extend(one.sums);
+            all.sample = all.sample.or(one.sample);
+            (sort_s, read_s) = (sort_s.max(one.sort_s), read_s.max(one.read_s));
+        }
+        all.sort_s += sort_s;
+        all.read_s += read_s;
     }
     if source.bytes_on_disk() > 0 {
         meter.count_read(all.bytes);

@@ -18,7 +18,18 @@ pub struct Budget {
     pub slice_bytes_max: u64,
     /// Items on their way to other ranks.
     pub send_bytes: u64,
+    /// Items that a thread sorts without looking up.
+    pub piece_bytes: u64,
 }
+
+/// Items of a run, and of a slice, of a sort that can be interrupted: some seconds' work, which is what a
+/// rank loses when it is killed.
+const LOST_BYTES: u64 = 1 << 30;
+
+/// Items that one thread of such a sort reads and sorts without looking up: what takes it about a second.
+/// More pieces cost the merge more.
+const PIECE_BYTES: u64 = 256 << 20;
+const PIECE_BYTES_OF_LINES: u64 = 64 << 20;
 
 /// Buffers of each thread: a chunk as it is merged, packed and written.
 const THREAD_BYTES: u64 = 3 << 20;
@@ -63,6 +74,7 @@ impl Budget {
                 slice_bytes,
                 slice_bytes_max,
                 send_bytes: bytes,
+                piece_bytes: u64::MAX,
             };
         }
         let (sorting, _) = quarters(form);
@@ -72,7 +84,31 @@ impl Budget {
             slice_bytes: (bytes / 2).max(1 << 16),
             slice_bytes_max: (bytes / 8 * 5).max(1 << 16),
             send_bytes: (bytes / 4).max(1 << 12),
+            piece_bytes: u64::MAX,
         }
+    }
+
+    /// The same for a sort that can be interrupted.
+    #[must_use]
+    pub fn with_breaks(self, form: &dyn Form) -> Self {
+        let lines = form.terminator().is_some();
+        let piece_bytes = match forced() {
+            Some(bytes) => bytes / 3 + 1,
+            None if lines => PIECE_BYTES_OF_LINES,
+            None => PIECE_BYTES,
+        };
+        Self {
+            run_bytes: self.run_bytes.min(LOST_BYTES),
+            slice_bytes: self.slice_bytes.min(LOST_BYTES),
+            slice_bytes_max: self.slice_bytes_max.min(LOST_BYTES / 4 * 5),
+            piece_bytes,
+            ..self
+        }
+    }
+
+    /// Into how many pieces so many bytes are cut, which threads sort in turn.
+    pub fn pieces(&self, bytes: u64, threads: u64) -> u64 {
+        threads * bytes.div_ceil(threads).div_ceil(self.piece_bytes).max(1)
     }
 
     /// Bytes that sorting `bytes` of input in memory takes.

@@ -2,15 +2,17 @@
 
 use super::form::{Checked, Digest, Form};
 use super::pour::{Chunk, Pour, Sizes};
+use super::spans::Span;
 use crate::context::Context;
 use crate::error::Result;
 use crate::measure::clock::Stopwatch;
 use crate::num::to_u64;
+use crate::stop;
 use crate::store::crc::Extent;
 use crate::store::pieces::Writer;
 
 /// What was written.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Written {
     /// What came in, equal items included.
     pub merged: Digest,
@@ -49,10 +51,34 @@ impl Written {
     }
 }
 
+/// A range of the output that one rank wrote.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Piece {
+    /// The range.
+    pub span: Span,
+    /// What was found of it.
+    pub written: Written,
+}
+
+impl Piece {
+    /// One that begins with this item at this byte, and of which nothing is written yet.
+    pub fn at(item: u64, byte: u64) -> Self {
+        let span = Span { items: item..item, bytes: byte..byte };
+        Self { span, written: Written::default() }
+    }
+
+    /// With what was written behind it.
+    pub fn grow(&mut self, form: &dyn Form, next: Written) {
+        self.span.items.end += next.merged.items;
+        self.span.bytes.end += next.bytes;
+        self.written = std::mem::take(&mut self.written).then(form, next);
+    }
+}
+
 /// Merges and writes from offset `at` of the file on; also the seconds of merging. Local.
 ///
 /// # Errors
-/// When the system refuses a write, or there is no memory for a chunk.
+/// When the system refuses a write, or there is no memory for a chunk, or the run is to end.
 pub fn write(
     context: &Context,
     form: &dyn Form,
@@ -67,6 +93,7 @@ pub fn write(
 }
 
 fn take(form: &dyn Form, chunk: Chunk<'_>, writer: Writer<'_>, at: u64) -> Result<Written> {
+    stop::heed("the output was written")?;
     let Chunk { offset, items, merged } = chunk;
     let (checked, edges, bytes) = (form.check(&items), edges(form, &items), to_u64(items.len()));
     let mut write_s = 0.0;

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::measure::clock::Stopwatch;
 use crate::num::{len_f64, to_u64, to_usize};
 use crate::partition::block;
+use crate::stop;
 
 /// Bytes of a chunk, about: half of a core's second-level cache.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -148,11 +149,12 @@ impl<'a> Pour<'a> {
     /// How much will be poured. Where equal items are taken out, everything is merged for it. Local.
     ///
     /// # Errors
-    /// When there is no memory for a chunk.
+    /// When there is no memory for a chunk, or the run is to end.
     pub fn sizes(&self, context: &Context) -> Result<Sizes> {
         let numbers: Vec<usize> = (0..self.chunks()).collect();
         let size = |&chunk: &usize| {
             if self.form.is_unique() {
+                stop::heed("equal items were counted")?;
                 let (merged, _) = self.merge(chunk, Buffer::default())?;
                 Ok(to_u64(self.form.dedupe(merged, self.before(chunk)).len()))
             } else {

@@ -1,26 +1,27 @@
-//! Sorted runs on the disk, for what exceeds memory.
+//! Where sorted runs lie that exceed memory: a file for each rank.
 //!
-//! A rank keeps all its runs in one file without a name, so that nothing is left whatever ends the job,
-//! and two jobs never meet; the price is that `ls` does not show the space. Chunks hold a power of two of
-//! items, the last one of a run fewer. The key at the end of each chunk stays in memory: the search for
-//! cuts reads the disk only for its last steps.
+//! Without checkpoints it has no name, so that nothing is left whatever ends the job, and two jobs never
+//! meet; the price is that `ls` does not show the space. With checkpoints it lies in their directory, from
+//! which what no checkpoint needs is removed, and later programs write to files of their own.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
-use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use super::details::Moved;
-use super::form::{Form, Index};
+use super::form::Form;
+use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::measure::Meter;
 use crate::measure::clock::Stopwatch;
 use crate::num::{to_u64, to_usize};
+use crate::store::checkpoint::Checkpoints;
+use crate::store::pieces::start_writeback;
 use crate::store::{self, crc};
 use crate::units::size;
 
@@ -33,12 +34,16 @@ pub fn chunk_items(bytes: u64, items: u64) -> u64 {
     (most.max(1) + 1).next_power_of_two() / 2
 }
 
-/// The file that holds a rank's runs.
-pub struct Scratch {
+/// A file that holds sorted runs.
+#[derive(Debug)]
+pub struct RunFile {
     file: File,
-    directory: PathBuf,
-    compress: bool,
-    end: AtomicU64,
+    /// What errors tell of it.
+    shown: PathBuf,
+    /// Where it lies beside the checkpoints, which may name it.
+    pub name: Option<PathBuf>,
+    /// Whether its chunks are compressed.
+    pub compress: bool,
     traffic: Traffic,
 }
 
@@ -51,95 +56,54 @@ struct Traffic {
     read_ns: AtomicU64,
 }
 
-/// A chunk on the disk.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// Where it lies in the file, and its bytes there.
-    offset: u64,
-    packed: u64,
-    /// Its bytes as items.
-    bytes: u64,
-    /// Of what lies there.
-    crc64: u64,
-    items: u64,
-    last_key: Vec<u8>,
-}
-
-impl Scratch {
-    /// Makes the file in a directory and reserves `bytes` for it, unless it is compressed. Local.
-    ///
-    /// # Errors
-    /// When the directory is not there or has no room.
-    pub fn create(directory: &Path, bytes: u64, compress: bool) -> Result<Self> {
-        let fail = |action: &str, cause: &std::io::Error| Error::io(action, directory, cause);
-        let file = unnamed(directory).map_err(|cause| fail("make a scratch file in", &cause))?;
-        if !compress && bytes > 0 {
-            let end = i64::try_from(bytes).map_err(|_| Error::usage("more than any disk holds"))?;
-            store::reserve(&file, end).map_err(|cause| {
-                fail(&format!("reserve {} for sorted runs in", size(bytes)), &cause)
-            })?;
-        }
-        let directory = directory.to_owned();
-        Ok(Self { file, directory, compress, end: AtomicU64::new(0), traffic: Traffic::default() })
-    }
-
-    /// Room for a run of so many bytes, whose chunks go to their places in it. Compressed ones go one
-    /// behind the other as they come.
-    pub fn place(&self, bytes: u64) -> u64 {
-        if self.compress { 0 } else { self.end.fetch_add(bytes, Ordering::Relaxed) }
-    }
-
-    /// Writes a chunk that begins `start` bytes behind the beginning of its run, which has this place. From
-    /// any thread.
+impl RunFile {
+    /// Opens one of an earlier run. Local.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn store(&self, form: &dyn Form, start: u64, items: &[u8], place: u64) -> Result<Stored> {
-        let bytes = to_u64(items.len());
-        let index = form.index(items);
-        let mut last_key = Vec::new();
-        if let Some(last) = index.len().checked_sub(1) {
-            form.key(&items[index.bytes(last..last + 1)], &mut last_key);
-        }
-        let packed = self.compress.then(|| lz4_flex::block::compress(items));
-        let data = packed.as_deref().unwrap_or(items);
-        let stored = to_u64(data.len());
-        let offset = match packed {
-            Some(_) => self.end.fetch_add(stored, Ordering::Relaxed),
-            None => place + start,
-        };
-        let clock = Stopwatch::start();
-        self.file.write_all_at(data, offset).map_err(|cause| {
-            Error::io(format!("write {stored} bytes of a sorted run in"), &self.directory, &cause)
-        })?;
-        self.traffic.written.fetch_add(stored, Ordering::Relaxed);
-        self.traffic.write_ns.fetch_add(nanoseconds(&clock), Ordering::Relaxed);
-        let crc64 = crc::checksum(data);
-        Ok(Stored { offset, packed: stored, bytes, crc64, items: to_u64(index.len()), last_key })
+    pub fn open(checkpoints: &Checkpoints, name: &Path, compress: bool) -> Result<Self> {
+        let (file, shown) = (checkpoints.open_file(name)?, checkpoints.directory().join(name));
+        let (name, traffic) = (Some(name.to_owned()), Traffic::default());
+        Ok(Self { file, shown, name, compress, traffic })
     }
 
-    fn read(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
+    /// Gives back what was reserved behind the last run. A hint, whose failure costs room only.
+    pub fn shorten(&self, end: u64) {
+        if self.file.metadata().is_ok_and(|meta| meta.len() > end) {
+            self.file.set_len(end).ok();
+        }
+    }
+
+    /// Fills `bytes` from an offset on.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn read(&self, bytes: &mut [u8], offset: u64) -> Result<()> {
         let clock = Stopwatch::start();
         let read = self.file.read_exact_at(bytes, offset);
         self.traffic.read.fetch_add(to_u64(bytes.len()), Ordering::Relaxed);
         self.traffic.read_ns.fetch_add(nanoseconds(&clock), Ordering::Relaxed);
         read.map_err(|cause| {
             let what = format!("read {} bytes of a sorted run in", bytes.len());
-            Error::io(what, &self.directory, &cause)
+            Error::io(what, &self.shown, &cause)
         })
     }
 
-    /// What has been written so far by all threads, and how long it took them together.
+    /// What this program has written so far by all threads, and how long it took them together.
     pub fn written(&self) -> Moved {
         Moved::of(&self.traffic.written, &self.traffic.write_ns)
     }
 
-    /// The same of what has been read.
+    /// The same of what it has read.
     pub fn read_so_far(&self) -> Moved {
         Moved::of(&self.traffic.read, &self.traffic.read_ns)
     }
 
-    fn chunk(&self, chunk: &Stored) -> Result<Vec<u8>> {
+    /// A chunk's items.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn chunk(&self, chunk: &Stored) -> Result<Vec<u8>> {
         let mut data = vec![0; to_usize(chunk.packed)];
         self.read(&mut data, chunk.offset)?;
         if !self.compress {
@@ -149,14 +113,170 @@ impl Scratch {
         items.map_err(|_| self.damaged(chunk))
     }
 
+    /// Compares a chunk with what was written.
+    ///
+    /// # Errors
+    /// A verification error when it differs.
+    pub fn verify(&self, chunk: &Stored) -> Result<()> {
+        let mut data = vec![0; to_usize(chunk.packed)];
+        self.read(&mut data, chunk.offset)?;
+        if crc::checksum(&data) == chunk.crc64 { Ok(()) } else { Err(self.damaged(chunk)) }
+    }
+
     fn damaged(&self, chunk: &Stored) -> Error {
         Error::verification(format!(
             "bytes {}..{} of the sorted runs in {} are not those that were written; the disk returned \
-             others than it was given, sort with another --scratch",
+             others than it was given, sort on another one",
             chunk.offset,
             chunk.offset + chunk.packed,
-            self.directory.display()
+            self.shown.display()
         ))
+    }
+}
+
+/// The file to which this rank writes its runs.
+pub struct Scratch<'a> {
+    checkpoints: Option<&'a Checkpoints>,
+    file: Arc<RunFile>,
+    end: AtomicU64,
+    /// Whether a checkpoint may name it.
+    kept: Cell<bool>,
+}
+
+/// A chunk on the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Where it lies in the file, and its bytes there.
+    pub offset: u64,
+    /// Its bytes there.
+    pub packed: u64,
+    /// Its bytes as items.
+    pub bytes: u64,
+    /// Of what lies there.
+    pub crc64: u64,
+    /// How many items it has.
+    pub items: u64,
+    /// The key of the last one.
+    pub last_key: Vec<u8>,
+}
+
+impl<'a> Scratch<'a> {
+    /// Makes the file, in `directory` or beside the checkpoints, and reserves `bytes` for it, unless it is
+    /// compressed. Local.
+    ///
+    /// # Errors
+    /// When the directory is not there or has no room.
+    pub fn create(
+        context: &'a Context,
+        directory: &Path,
+        bytes: u64,
+        compress: bool,
+    ) -> Result<Self> {
+        let checkpoints = context.saves.as_ref().map(|saves| &saves.checkpoints);
+        let directory = checkpoints.map_or(directory, Checkpoints::directory);
+        let fail = |action: &str, cause: &std::io::Error| Error::io(action, directory, cause);
+        let (file, name) = match checkpoints {
+            None => {
+                let made = unnamed(directory);
+                (made.map_err(|cause| fail("make a scratch file in", &cause))?, None)
+            }
+            Some(checkpoints) => {
+                let (file, name) = checkpoints.new_file(&context.comm, "runs")?;
+                (file, Some(name))
+            }
+        };
+        let traffic = Traffic::default();
+        let file = RunFile { file, shown: directory.to_owned(), name, compress, traffic };
+        let file = Arc::new(file);
+        let (end, kept) = Default::default();
+        let scratch = Self { checkpoints, file, end, kept };
+        if !compress && bytes > 0 {
+            let end = i64::try_from(bytes).map_err(|_| Error::usage("more than any disk holds"))?;
+            store::reserve(&scratch.file.file, end).map_err(|cause| {
+                fail(&format!("reserve {} for sorted runs in", size(bytes)), &cause)
+            })?;
+        }
+        Ok(scratch)
+    }
+
+    /// The file, for reading.
+    pub fn file(&self) -> &Arc<RunFile> {
+        &self.file
+    }
+
+    /// Room for a run of so many bytes, whose chunks go to their places in it. Compressed ones go one
+    /// behind the other as they come.
+    pub fn place(&self, bytes: u64) -> u64 {
+        if self.file.compress { 0 } else { self.end.fetch_add(bytes, Ordering::Relaxed) }
+    }
+
+    /// Puts what was written on the disk, for a checkpoint to name it. Local.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn keep(&self) -> Result<()> {
+        let synced = self.file.file.sync_data();
+        synced.map_err(|cause| Error::io("sync the sorted runs in", &self.file.shown, &cause))?;
+        self.kept.set(true);
+        Ok(())
+    }
+}
+
+impl Drop for Scratch<'_> {
+    fn drop(&mut self) {
+        if let (Some(checkpoints), Some(name), false) =
+            (self.checkpoints, &self.file.name, self.kept.get())
+        {
+            checkpoints.remove_file(name);
+        }
+    }
+}
+
+/// Writes chunks from any thread.
+#[derive(Clone, Copy)]
+pub struct Chunks<'a> {
+    file: &'a RunFile,
+    end: &'a AtomicU64,
+    /// Where the run lies.
+    place: u64,
+}
+
+impl<'a> Chunks<'a> {
+    /// Of a run that has this place.
+    pub fn at(scratch: &'a Scratch<'_>, place: u64) -> Self {
+        Self { file: &scratch.file, end: &scratch.end, place }
+    }
+
+    /// Writes a chunk that begins `start` bytes behind the beginning of its run.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn store(&self, form: &dyn Form, start: u64, items: &[u8]) -> Result<Stored> {
+        let bytes = to_u64(items.len());
+        let index = form.index(items);
+        let mut last_key = Vec::new();
+        if let Some(last) = index.len().checked_sub(1) {
+            form.key(&items[index.bytes(last..last + 1)], &mut last_key);
+        }
+        let compressed = self.file.compress.then(|| lz4_flex::block::compress(items));
+        let data = compressed.as_deref().unwrap_or(items);
+        let packed = to_u64(data.len());
+        let offset = match compressed {
+            Some(_) => self.end.fetch_add(packed, Ordering::Relaxed),
+            None => self.place + start,
+        };
+        let clock = Stopwatch::start();
+        self.file.file.write_all_at(data, offset).map_err(|cause| {
+            Error::io(format!("write {packed} bytes of a sorted run in"), &self.file.shown, &cause)
+        })?;
+        self.file.traffic.written.fetch_add(packed, Ordering::Relaxed);
+        self.file.traffic.write_ns.fetch_add(nanoseconds(&clock), Ordering::Relaxed);
+        if self.file.name.is_some() {
+            // A checkpoint will wait for it.
+            start_writeback(&self.file.file, offset, data.len());
+        }
+        let (crc64, items) = (crc::checksum(data), to_u64(index.len()));
+        Ok(Stored { offset, packed, bytes, crc64, items, last_key })
     }
 }
 
@@ -179,196 +299,4 @@ fn unnamed(directory: &Path) -> std::io::Result<File> {
     let file = options.create_new(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)
-}
-
-/// A sorted run.
-pub struct DiskRun {
-    chunks: Vec<Stored>,
-    /// Where each chunk begins among the run's bytes, and the end of all.
-    starts: Vec<u64>,
-    /// The same among its items.
-    firsts: Vec<u64>,
-    /// The chunk that was looked at last.
-    latest: RefCell<Option<(usize, Vec<u8>, Index)>>,
-}
-
-impl DiskRun {
-    /// Of chunks one behind the other.
-    pub fn new(mut chunks: Vec<Stored>) -> Self {
-        chunks.retain(|chunk| chunk.items > 0);
-        let (mut starts, mut firsts) = (vec![0], vec![0]);
-        for (at, chunk) in chunks.iter().enumerate() {
-            starts.push(starts[at] + chunk.bytes);
-            firsts.push(firsts[at] + chunk.items);
-        }
-        Self { chunks, starts, firsts, latest: RefCell::default() }
-    }
-
-    /// The chunk of an item.
-    fn chunk_of(&self, item: u64) -> usize {
-        self.firsts.partition_point(|&first| first <= item) - 1
-    }
-
-    /// Its items.
-    pub fn items(&self) -> u64 {
-        self.firsts[self.chunks.len()]
-    }
-
-    /// Its bytes.
-    pub fn bytes(&self) -> u64 {
-        self.starts[self.chunks.len()]
-    }
-
-    /// Appends the key of an item.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn key(
-        &self,
-        form: &dyn Form,
-        scratch: &Scratch,
-        item: u64,
-        out: &mut Vec<u8>,
-    ) -> Result<()> {
-        let chunk = self.chunk_of(item);
-        if item + 1 == self.firsts[chunk + 1] {
-            out.extend_from_slice(&self.chunks[chunk].last_key);
-            return Ok(());
-        }
-        self.with_item(form, scratch, item, |_, item| form.key(item, out))
-    }
-
-    /// The bytes of an item.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn item(&self, form: &dyn Form, scratch: &Scratch, item: u64) -> Result<Vec<u8>> {
-        self.with_item(form, scratch, item, |_, item| item.to_vec())
-    }
-
-    /// Where an item begins among the run's bytes; the end of all for the number of items.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn offset(&self, form: &dyn Form, scratch: &Scratch, item: u64) -> Result<u64> {
-        if let Some(bytes) = form.item_bytes() {
-            return Ok(item * to_u64(bytes));
-        }
-        let chunk = self.chunk_of(item);
-        if item == self.firsts[chunk] {
-            return Ok(self.starts[chunk]);
-        }
-        self.with_item(form, scratch, item, |offset, _| offset)
-    }
-
-    /// Gives `look` where an item begins in the run, and the item.
-    fn with_item<R>(
-        &self,
-        form: &dyn Form,
-        scratch: &Scratch,
-        item: u64,
-        look: impl FnOnce(u64, &[u8]) -> R,
-    ) -> Result<R> {
-        let chunk = self.chunk_of(item);
-        self.load(form, scratch, chunk)?;
-        let latest = self.latest.borrow();
-        let (_, items, index) = latest.as_ref().expect("loaded");
-        let at = to_usize(item - self.firsts[chunk]);
-        let bytes = index.bytes(at..at + 1);
-        Ok(look(self.starts[chunk] + to_u64(bytes.start), &items[bytes]))
-    }
-
-    fn load(&self, form: &dyn Form, scratch: &Scratch, chunk: usize) -> Result<()> {
-        if self.latest.borrow().as_ref().is_some_and(|(latest, ..)| *latest == chunk) {
-            return Ok(());
-        }
-        let items = scratch.chunk(&self.chunks[chunk])?;
-        let index = form.index(&items);
-        *self.latest.borrow_mut() = Some((chunk, items, index));
-        Ok(())
-    }
-
-    /// Lets go of what is kept to look at again.
-    pub fn forget(&self) {
-        self.latest.take();
-    }
-
-    /// Fills `out` with the run's bytes from an offset on.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn read(
-        &self,
-        form: &dyn Form,
-        scratch: &Scratch,
-        meter: &Meter,
-        from: u64,
-        out: &mut [u8],
-    ) -> Result<()> {
-        if out.is_empty() {
-            return Ok(());
-        }
-        if !scratch.compress {
-            let place = self.chunks[0].offset + from;
-            return meter.filing(|| scratch.read(out, place));
-        }
-        let mut filled = 0;
-        while filled < out.len() {
-            let at = from + to_u64(filled);
-            let chunk = self.starts.partition_point(|&start| start <= at) - 1;
-            self.load(form, scratch, chunk)?;
-            let latest = self.latest.borrow();
-            let (_, items, _) = latest.as_ref().expect("loaded");
-            let start = to_usize(at - self.starts[chunk]);
-            let bytes = (items.len() - start).min(out.len() - filled);
-            out[filled..filled + bytes].copy_from_slice(&items[start..start + bytes]);
-            filled += bytes;
-        }
-        Ok(())
-    }
-
-    /// Compares what lies on the disk with what was written.
-    ///
-    /// # Errors
-    /// A verification error that names the first chunk that differs.
-    pub fn verify(&self, scratch: &Scratch) -> Result<()> {
-        for chunk in &self.chunks {
-            let mut data = vec![0; to_usize(chunk.packed)];
-            scratch.read(&mut data, chunk.offset)?;
-            if crc::checksum(&data) != chunk.crc64 {
-                return Err(scratch.damaged(chunk));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Which bytes of which runs go to a rank, one behind the other.
-#[derive(Clone, Debug, Default)]
-pub struct Stream {
-    /// Of each run.
-    pub parts: Vec<Range<u64>>,
-}
-
-impl Stream {
-    /// All bytes.
-    pub fn bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.end - part.start).sum()
-    }
-
-    /// The parts of runs that `range` of the stream covers: run, first byte, bytes.
-    pub fn within(&self, range: Range<u64>) -> Vec<(usize, u64, u64)> {
-        let mut start = 0;
-        let mut all = Vec::new();
-        for (run, part) in self.parts.iter().enumerate() {
-            let end = start + (part.end - part.start);
-            let inside = range.start.max(start)..range.end.min(end);
-            if inside.start < inside.end {
-                let first = part.start + (inside.start - start);
-                all.push((run, first, inside.end - inside.start));
-            }
-            start = end;
-        }
-        all
-    }
 }

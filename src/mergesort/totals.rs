@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::form::{Checked, Digest, Form};
-use super::local::Sorted;
-use super::output::Written;
+use super::local::Made;
+use super::output::{Piece, Written};
+use super::packed::{Reader, Writer};
+use super::resume::{put_digest, put_piece, take_digest, take_piece};
 use crate::comm::Comm;
 use crate::error::{Error, Result};
-use crate::num::{to_u64, to_usize};
 
 /// What all ranks read and wrote.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -27,39 +28,39 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Collective.
+    /// Collective. From what each rank read and what it wrote.
     ///
     /// # Errors
-    /// None that is not a bug.
-    pub fn of_all(
-        comm: &Comm,
-        form: &dyn Form,
-        sorted: &Sorted,
-        written: &Written,
-    ) -> Result<Self> {
-        let mine = Self {
-            read: sorted.read,
-            kept: sorted.kept,
-            merged: written.merged,
-            written: written.items,
-            bytes: written.bytes,
-            checked: written.checked,
-        };
-        let parts = comm.gather_bytes(&pack(mine, written.edges.as_ref()));
+    /// A verification error when the pieces of the output leave a gap or overlap.
+    pub fn of_all(comm: &Comm, form: &dyn Form, made: &[&Made], pieces: &[&Piece]) -> Result<Self> {
+        let both =
+            |all: (Digest, Digest), made: &&Made| (all.0.and(made.read), all.1.and(made.kept));
+        let (read, kept) = made.iter().fold(Default::default(), both);
+        let mut mine = Writer::default();
+        put_digest(&mut mine, read);
+        put_digest(&mut mine, kept);
+        pieces.iter().for_each(|piece| put_piece(&mut mine, piece));
+        let parts = comm.gather_bytes(&mine.0);
         comm.decide(|| {
-            let mut all = Self::default();
-            let mut whole = Written::default();
+            let (mut all, mut pieces) = (Self::default(), Vec::new());
             for part in &parts {
-                let (totals, edges) = unpack(part)?;
-                all.read = all.read.and(totals.read);
-                all.kept = all.kept.and(totals.kept);
-                let Self { merged, written: items, bytes, checked, .. } = totals;
-                let next = Written { merged, items, bytes, checked, edges, ..Written::default() };
-                whole = whole.then(form, next);
+                let more = all.take(&mut Reader(part));
+                pieces.extend(more.ok_or_else(|| Error::internal("a rank's totals end early"))?);
             }
-            let Written { merged, items, bytes, checked, .. } = whole;
+            let Written { merged, items, bytes, checked, .. } = joined(form, pieces)?;
             Ok(Self { merged, written: items, bytes, checked, ..all })
         })
+    }
+
+    /// Adds what a rank read; what it wrote.
+    fn take(&mut self, part: &mut Reader<'_>) -> Option<Vec<Piece>> {
+        self.read = self.read.and(take_digest(part)?);
+        self.kept = self.kept.and(take_digest(part)?);
+        let mut pieces = Vec::new();
+        while !part.is_empty() {
+            pieces.push(take_piece(part)?);
+        }
+        Some(pieces)
     }
 
     /// Everything that was read came out, in order.
@@ -86,29 +87,26 @@ impl Totals {
     }
 }
 
-type Edges = (Vec<u8>, Vec<u8>);
-
-/// Numbers as JSON, items as they are: they may be long.
-fn pack(totals: Totals, edges: Option<&Edges>) -> Vec<u8> {
-    let head = (totals, edges.map(|(first, _)| to_u64(first.len())));
-    let head = serde_json::to_vec(&head).expect("plain data");
-    let mut bytes = to_u64(head.len()).to_le_bytes().to_vec();
-    bytes.extend(head);
-    if let Some((first, last)) = edges {
-        bytes.extend_from_slice(first);
-        bytes.extend_from_slice(last);
-    }
-    bytes
-}
-
-fn unpack(bytes: &[u8]) -> Result<(Totals, Option<Edges>)> {
-    let (length, rest) = bytes.split_first_chunk::<8>().expect("as it was packed");
-    let (head, items) = rest.split_at(to_usize(u64::from_le_bytes(*length)));
-    let (totals, first): (Totals, Option<u64>) = serde_json::from_slice(head)
-        .map_err(|cause| Error::internal(format!("a rank's totals: {cause}")))?;
-    let edges = first.map(|first| {
-        let (first, last) = items.split_at(to_usize(first));
-        (first.to_vec(), last.to_vec())
+/// All pieces in the order of the output.
+fn joined(form: &dyn Form, mut pieces: Vec<Piece>) -> Result<Written> {
+    pieces.retain(|piece| {
+        piece.span != Piece::at(piece.span.items.start, piece.span.bytes.start).span
     });
-    Ok((totals, edges))
+    pieces.sort_by_key(|piece| piece.span.items.start);
+    let mut whole = Piece::default();
+    for piece in pieces {
+        let follows = piece.span.items.start == whole.span.items.end
+            && piece.span.bytes.start == whole.span.bytes.end;
+        let expected = piece.span.clone();
+        whole.grow(form, piece.written);
+        let ends = (whole.span.items.end, whole.span.bytes.end);
+        if !follows || ends != (expected.items.end, expected.bytes.end) {
+            return Err(Error::verification(format!(
+                "what was written leaves a gap or overlaps: records {:?} at bytes {:?} stand behind {} \
+                 records with {} bytes",
+                expected.items, expected.bytes, ends.0, ends.1
+            )));
+        }
+    }
+    Ok(whole.written)
 }

@@ -12,8 +12,9 @@ use crate::store::checkpoint;
 use crate::store::target;
 use crate::verify;
 
-/// On root. What to tell when the run that is to go on has come to its end: no checkpoint is there, its
-/// record tells of the same parameters and inputs, and the outputs are as recorded.
+/// On root. What to tell when the run that is to go on has come to its end: no checkpoint is there that a
+/// later one could have made, its record tells of the same parameters and inputs, and the outputs are as
+/// recorded.
 pub(super) fn already<L: Launch>(
     spec: &L::Spec,
     settings: &Settings,
@@ -23,7 +24,9 @@ pub(super) fn already<L: Launch>(
         return Ok(None);
     };
     let output = L::output(spec);
-    if !target::exists(&output) || checkpoint::is_there(directory) {
+    // A directory that is there is this run's own: none is ever replaced.
+    let left = checkpoint::is_there(directory);
+    if !target::exists(&output) || (left && !output.is_dir()) {
         return Ok(None);
     }
     let path = settings.record.clone().unwrap_or_else(|| target::record_of(&output));
@@ -39,6 +42,9 @@ pub(super) fn already<L: Launch>(
     }
     for (_, target) in outputs {
         checkpoint::forget_part(target);
+    }
+    if left {
+        checkpoint::discard(directory)?;
     }
     Ok(Some(vec![format!(
         "{}: complete and as recorded in {}; nothing is left to do",

@@ -65,7 +65,7 @@ impl Launch for CounterSort {
     }
 
     fn describe(spec: &Spec, size_of_run: &Size) -> Result<Vec<String>> {
-        let Size { ranks, local_ranks, threads } = *size_of_run;
+        let Size { ranks, local_ranks, threads, .. } = *size_of_run;
         let memory = memory_bytes(spec, local_ranks);
         let mut lines = vec![
             format!("ranks {ranks} x threads {threads}; {local_ranks} ranks on this machine"),

@@ -62,6 +62,8 @@ pub(super) struct Size {
     pub ranks: u64,
     pub local_ranks: u64,
     pub threads: u64,
+    /// Where checkpoints go, if there are any.
+    pub checkpoint: Option<PathBuf>,
 }
 
 /// What is a job's own on the way from words to a run.
@@ -206,10 +208,10 @@ pub(super) fn launch_given<L: Launch>(given: Given<'_>, dry: bool, meter: Meter)
     let decided = comm.decide(|| {
         let (mut spec, settings, merged) = resolve::<L>(given)?;
         let outputs = L::outputs(&spec, &merged);
+        L::complete(&mut spec);
         let complete = complete::already::<L>(&spec, &settings, &outputs)?;
         if complete.is_none() {
             check_targets::<L>(&spec, &settings, given.deck, &merged)?;
-            L::complete(&mut spec);
         }
         Ok((spec, settings, complete))
     });
@@ -257,6 +259,10 @@ fn saves<L: Launch>(
         (false, false) => Start::Fresh,
         (false, true) => Start::Anew,
     };
+    // The time may be over while a checkpoint is read.
+    let elapsed = Duration::from_secs_f64(context.meter.elapsed_s().max(0.0));
+    let every = settings.checkpoint_every.unwrap_or(CHECKPOINT_EVERY);
+    let breaks = Breaks::new(every, settings.max_time, elapsed);
     let (checkpoints, found, remarks) = Checkpoints::open(comm, directory, identity, start)?;
     for remark in &remarks {
         context.progress.say(remark);
@@ -267,9 +273,6 @@ fn saves<L: Launch>(
             format!("goes on from checkpoint {from} of {ranks} ranks in {}", directory.display());
         context.progress.say(&line);
     }
-    let elapsed = Duration::from_secs_f64(context.meter.elapsed_s().max(0.0));
-    let every = settings.checkpoint_every.unwrap_or(CHECKPOINT_EVERY);
-    let breaks = Breaks::new(every, settings.max_time, elapsed);
     context.saves = Some(Saves { checkpoints, breaks });
     Ok(found)
 }
@@ -400,7 +403,8 @@ fn dry_run<L: Launch>(given: Given<'_>, launch: Launched) -> Result<()> {
     };
     let threads = to_u64(settings.threads.unwrap_or_else(threads::default_count));
     let mut lines = merged.describe();
-    let size = Size { ranks, local_ranks: launcher::local_size(ranks), threads };
+    let (local_ranks, checkpoint) = (launcher::local_size(ranks), settings.checkpoint.clone());
+    let size = Size { ranks, local_ranks, threads, checkpoint };
     lines.extend(L::describe(&spec, &size)?);
     say(&lines)?;
     check_targets::<L>(&spec, &settings, given.deck, &merged)

@@ -1,9 +1,11 @@
 //! `dcomp mergesort` on its way to a run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use super::generate::new_directory;
-use super::launch::{Keys, Launch, Named, Size};
+use super::launch::{Keys, Launch, Named, Size, decisive};
 use crate::context::Context;
 use crate::deck::Merged;
 use crate::error::Result;
@@ -27,6 +29,8 @@ impl Launch for Mergesort {
         texts: &spec::TEXT_KEYS,
         exclusive: &[spec::SOURCE_KEYS],
     };
+
+    const CHECKPOINTS: bool = true;
 
     fn spec(merged: &Merged) -> Result<Spec> {
         Spec::from_deck(merged)
@@ -54,7 +58,7 @@ impl Launch for Mergesort {
     }
 
     fn describe(spec: &Spec, of_run: &Size) -> Result<Vec<String>> {
-        let Size { ranks, local_ranks, threads } = *of_run;
+        let Size { ranks, local_ranks, threads, ref checkpoint } = *of_run;
         let mut lines = vec![format!("ranks {ranks} x threads {threads}")];
         let Some(bytes) = input_bytes(spec)? else {
             lines.push("memory per rank: not known, an input cannot be looked at".into());
@@ -68,16 +72,28 @@ impl Launch for Mergesort {
             size(needed.min(memory)),
             size(memory)
         ));
+        if checkpoint.is_some() && !on_disk {
+            let nothing = "of a sort in memory nothing is kept before its output is written";
+            lines.push(format!("checkpoints: {nothing}"));
+        }
         let output = &spec.output;
-        let scratch = spec.scratch.clone().unwrap_or_else(|| directory(output));
+        let beside = spec.scratch.clone().unwrap_or_else(|| directory(output));
+        let scratch = checkpoint.clone().unwrap_or(beside);
         if on_disk {
             lines.push(format!(
-                "{}: {} of sorted runs, as {} exceed memory{}",
+                "{}: {} of sorted runs{}, as {} exceed memory{}",
                 scratch.display(),
                 size(bytes),
+                if checkpoint.is_some() { " beside the checkpoints" } else { "" },
                 size(needed),
-                verdict(bytes, free_bytes(&scratch), "free there")
+                verdict(bytes, free_in(&scratch), "free there")
             ));
+            if let (Some(_), Some(unused)) = (checkpoint, &spec.scratch) {
+                lines.push(format!(
+                    "{}: not used, as runs that a later run goes on with lie beside the checkpoints",
+                    unused.display()
+                ));
+            }
         }
         let free = free_bytes(output);
         lines.push(format!(
@@ -89,6 +105,16 @@ impl Launch for Mergesort {
         Ok(lines)
     }
 
+    fn identity(spec: &Spec) -> Result<Value> {
+        // How runs are compressed is told with each; the rest says where work is done and with what.
+        let mut identity = decisive(spec, &["memory", "scratch", "compress_temp"])?;
+        for input in &spec.input {
+            let state = look_at(input, spec.kind)?.state();
+            identity[format!("the input {input}")] = Value::String(state);
+        }
+        Ok(identity)
+    }
+
     fn seed(spec: &Spec) -> u64 {
         spec.seed
     }
@@ -96,6 +122,7 @@ impl Launch for Mergesort {
     fn lines(_spec: &Spec, _context: &Context, findings: &Findings) -> Vec<String> {
         let (result, details) = (&findings.result, &findings.details);
         let second = |key: &str| details[key].as_f64().unwrap_or(0.0);
+        let rate = details["records_per_s"].as_f64();
         vec![
             format!(
                 "{} records, {} with the key of the one before, checksum {}",
@@ -104,17 +131,21 @@ impl Launch for Mergesort {
                 result["checksum"].as_str().unwrap_or("")
             ),
             format!(
-                "sorted in {:.3} s ({:.3} local sort, {:.3} splitters, {:.3} exchange, {:.3} merge), \
-                 {:.3e} records/s",
+                "sorted in {:.3} s ({:.3} local sort, {:.3} splitters, {:.3} exchange, {:.3} merge){}",
                 second("sort_s"),
                 second("local_sort_s"),
                 second("splitters_s"),
                 second("exchange_s"),
                 second("merge_s"),
-                second("records_per_s")
+                rate.map_or_else(String::new, |rate| format!(", {rate:.3e} records/s"))
             ),
         ]
     }
+}
+
+/// Free bytes of a directory, or where it will be made.
+fn free_in(directory: &Path) -> Option<u64> {
+    if directory.is_dir() { free_bytes(&directory.join("runs")) } else { free_bytes(directory) }
 }
 
 /// Bytes of all inputs, as far as a look at them tells.

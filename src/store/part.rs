@@ -43,6 +43,8 @@ pub struct PartFile<'a> {
     extents: RefCell<Vec<Extent>>,
     /// How the sync ended that went on beside the read-back.
     synced: Cell<Option<std::io::Result<()>>>,
+    /// Whether a checkpoint may tell of it.
+    kept: Cell<bool>,
     published: bool,
 }
 
@@ -112,6 +114,7 @@ impl<'a> PartFile<'a> {
         let opened = context.meter.opening(|| open_patiently_as(&options, &part));
         let resumed = Self::of(context, target, force, part, comm.agree(opened)?);
         *resumed.extents.borrow_mut() = extents;
+        resumed.kept.set(true);
         Ok(resumed)
     }
 
@@ -126,6 +129,7 @@ impl<'a> PartFile<'a> {
             file,
             extents: RefCell::default(),
             synced: Cell::default(),
+            kept: Cell::default(),
             published: false,
         }
     }
@@ -139,6 +143,7 @@ impl<'a> PartFile<'a> {
         self.comm.agree(synced.map_err(|cause| self.error("sync", &cause)))?;
         let path = std::path::absolute(&self.part);
         let path = path.map_err(|cause| self.error("find the place of", &cause))?;
+        self.kept.set(true);
         Ok(Kept { path, extents: self.extents.borrow().clone() })
     }
 
@@ -344,7 +349,7 @@ impl Drop for PartFile<'_> {
             return; // `Published` looks after what has the part's name now
         }
         // A run can go on with it once a checkpoint tells of it.
-        let stays = self.checkpoints.is_some_and(Checkpoints::any);
+        let stays = self.kept.get() && self.checkpoints.is_some_and(Checkpoints::any);
         if self.comm.is_root() && !stays {
             cleanup::remove(&self.part);
         }

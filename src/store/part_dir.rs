@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 
 use super::part::{job_id, open_patiently_as, part_path};
 use super::publish::Published;
-use super::{again, cleanup};
+use super::{again, cleanup, kept};
 use crate::comm::Comm;
 use crate::error::{Error, Result};
 
@@ -34,6 +34,23 @@ impl<'a> PartDir<'a> {
     /// When root cannot make or any rank cannot open it.
     pub fn create(comm: &'a Comm, target: &Path) -> Result<Self> {
         let part = part_path(target, &comm.decide(|| Ok(job_id()))?);
+        Self::create_as(comm, target, part)
+    }
+
+    /// Collective. The same in a run that writes checkpoints: takes away what one before it left that was
+    /// killed.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_anew(comm: &'a Comm, target: &Path) -> Result<Self> {
+        let part = kept::path(target);
+        if comm.is_root() {
+            cleanup::remove(&part);
+        }
+        Self::create_as(comm, target, part)
+    }
+
+    fn create_as(comm: &'a Comm, target: &Path, part: PathBuf) -> Result<Self> {
         let new_directory = || {
             DirBuilder::new()
                 .mode(0o700)

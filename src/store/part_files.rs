@@ -14,6 +14,7 @@ use super::disk;
 use super::part_dir::PartDir;
 use super::pieces::Writer;
 use crate::comm::Comm;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::measure::Meter;
 use crate::measure::record::FileSum;
@@ -48,8 +49,12 @@ impl<'a> PartFiles<'a> {
     ///
     /// # Errors
     /// When root cannot make the directory or any rank its file.
-    pub fn create(comm: &'a Comm, meter: &'a Meter, target: &Path) -> Result<Self> {
-        let directory = PartDir::create(comm, target)?;
+    pub fn create(context: &'a Context, target: &Path) -> Result<Self> {
+        let Context { comm, meter, .. } = context;
+        let directory = match context.saves {
+            None => PartDir::create(comm, target)?,
+            Some(_) => PartDir::create_anew(comm, target)?,
+        };
         let name = name(comm.rank(), comm.size());
         let file = comm.agree(meter.opening(|| directory.make(&name)))?;
         Ok(Self {

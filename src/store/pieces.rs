@@ -36,7 +36,7 @@ impl<'a> Writer<'a> {
 
 /// Lets the disk begin with what was written, while the next bytes are made and read back: the sync at
 /// the end then waits for little. A hint, whose failure changes nothing.
-fn start_writeback(file: &File, offset: u64, bytes: usize) {
+pub fn start_writeback(file: &File, offset: u64, bytes: usize) {
     use std::os::fd::AsRawFd;
     let (Ok(offset), Ok(bytes)) = (i64::try_from(offset), i64::try_from(bytes)) else { return };
     // SAFETY: a system call on an open file; no memory is touched.

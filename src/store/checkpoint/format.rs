@@ -35,6 +35,9 @@ pub struct Head {
     pub state: Value,
     /// A part for each rank that wrote it.
     pub parts: Vec<Entry>,
+    /// Files beside the checkpoints that it needs.
+    #[serde(default)]
+    pub files: Vec<String>,
 }
 
 /// Why bytes are no head.
@@ -48,9 +51,9 @@ pub enum Unreadable {
 
 impl Head {
     /// Of this program.
-    pub fn new(identity: Value, state: Value, parts: Vec<Entry>) -> Self {
+    pub fn new(identity: Value, state: Value, parts: Vec<Entry>, files: Vec<String>) -> Self {
         let (schema, program) = (SCHEMA.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-        Self { schema, version: VERSION, program, identity, state, parts }
+        Self { schema, version: VERSION, program, identity, state, parts, files }
     }
 
     /// As it stands in the file.
@@ -93,7 +96,7 @@ impl Head {
 /// A file outside the checkpoint, with pieces of it that must be as they were.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// The file.
+    /// The file; a path that does not begin at `/` begins in the directory of the checkpoints.
     pub path: PathBuf,
     /// The pieces.
     pub extents: Vec<Extent>,

@@ -7,6 +7,7 @@
 //! compared before a run goes on from it, which costs a pass over what was done, and a checkpoint with a
 //! wrong bit gives way to the one before. Any number of ranks can read what any number wrote.
 
+mod beside;
 mod format;
 mod read;
 
@@ -122,13 +123,18 @@ impl Checkpoints {
             }
         })?;
         let (found, remarks) = read::newest(comm, directory, &identity, &numbers)?;
+        comm.decide(|| beside::remove_unneeded(directory, &numbers))?;
+        // Those that were passed over go first.
+        let (mut there, good): (Vec<u64>, Vec<u64>) =
+            numbers.iter().partition(|&&n| found.as_ref().is_some_and(|found| n > found.number));
+        there.extend(good);
         let stats =
             Stats { resumed_from: found.as_ref().map(|found| found.number), ..Stats::default() };
         let checkpoints = Self {
             directory: directory.to_path_buf(),
             identity,
             next: Cell::new(numbers.last().map_or(1, |last| last + 1)),
-            there: RefCell::new(numbers),
+            there: RefCell::new(there),
             lock,
             leftovers: RefCell::default(),
             stats: Cell::new(stats),
@@ -216,6 +222,7 @@ impl Checkpoints {
             new_directory(directory)
         })?;
         let path = directory.join(part_name(comm.rank()));
+        let files = beside::names(comm, &kept);
         let bytes = Part { kept, data: part }.encode();
         comm.agree(write_new(&path, &bytes))?;
         let (lengths, sums) =
@@ -224,7 +231,7 @@ impl Checkpoints {
         comm.decide(|| {
             let parts = lengths.iter().zip(&sums);
             let parts = parts.map(|(&bytes, &crc64)| Entry { bytes, crc64: crc::hex(crc64) });
-            let head = Head::new(self.identity.clone(), head, parts.collect());
+            let head = Head::new(self.identity.clone(), head, parts.collect(), files);
             write_new(&directory.join(HEAD), &head.encode())?;
             let sync = || File::open(directory)?.sync_all();
             sync().map_err(|cause| Error::io("sync the checkpoint", directory, &cause))
@@ -239,7 +246,10 @@ impl Checkpoints {
     pub fn finish(mut self, comm: &Comm) -> Result<()> {
         // First what is kept elsewhere would be missed by nobody; then the newest checkpoint goes last, so
         // that one that is there is never older than one that was.
-        comm.decide(|| discard_all(&self.directory))?;
+        comm.decide(|| {
+            discard_all(&self.directory)?;
+            beside::remove_unneeded(&self.directory, &[])
+        })?;
         for path in self.leftovers.borrow_mut().drain(..) {
             std::fs::remove_file(path).ok();
         }
@@ -249,9 +259,11 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// On root: removes the lock, and the directory if nothing else is in it.
+    /// On root, when no checkpoint is there: removes the lock and what lies beside, and the directory if
+    /// nothing else is in it.
     fn let_go(&mut self) {
         if let Some(lock) = self.lock.take() {
+            beside::remove_unneeded(&self.directory, &[]).ok();
             std::fs::remove_file(self.directory.join(LOCK)).ok();
             std::fs::remove_dir(&self.directory).ok();
             drop(lock);
@@ -270,6 +282,20 @@ impl Drop for Checkpoints {
 /// Whether a directory holds a checkpoint.
 pub fn is_there(directory: &Path) -> bool {
     read::numbers(directory).is_ok_and(|numbers| !numbers.is_empty())
+}
+
+/// On root. Removes all checkpoints of a run that has come to its end.
+///
+/// # Errors
+/// When another run holds them, or the system refuses.
+pub fn discard(directory: &Path) -> Result<()> {
+    let lock = hold(directory)?;
+    discard_all(directory)?;
+    beside::remove_unneeded(directory, &[])?;
+    std::fs::remove_file(directory.join(LOCK)).ok();
+    std::fs::remove_dir(directory).ok();
+    drop(lock);
+    Ok(())
 }
 
 /// Takes away the part file's name of a target that has been published.

@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::format::{Head, Kept, Part, Unreadable};
 use super::{HEAD, name, part_name, share};
 use crate::comm::Comm;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::num::{to_u64, to_usize};
+use crate::stop;
 use crate::store::crc::{self, Extent};
 
 /// Pieces in which kept files are read.
@@ -96,12 +97,13 @@ pub fn newest(
         let path = directory.join(name(number));
         let head = comm.decide(|| look(&path, identity))?;
         let problem = match head {
-            Ok(head) => match comm.agree(whole(&path, &head, comm).map_err(Error::bad_input)) {
+            Ok(head) => match comm.agree(whole(directory, number, &head, comm)) {
                 Ok(()) => {
                     let parts = to_u64(head.parts.len());
                     let found = Found { directory: path, number, state: head.state, parts };
                     return Ok((Some(found), remarks));
                 }
+                Err(stopped) if stopped.kind == Kind::Stopped => return Err(stopped),
                 Err(problem) => problem.message,
             },
             Err(problem) => problem,
@@ -171,55 +173,73 @@ fn difference(before: &Value, now: &Value) -> Option<String> {
 }
 
 /// Local. Reads this rank's share of the parts, and of the files they need; says what is wrong.
-fn whole(path: &Path, head: &Head, comm: &Comm) -> std::result::Result<(), String> {
+fn whole(directory: &Path, number: u64, head: &Head, comm: &Comm) -> Result<()> {
     let mut kept: Vec<Kept> = Vec::new();
     for at in share(head.parts.len(), comm) {
         let (entry, file) = (&head.parts[at], part_name(to_u64(at)));
-        let read = read_file(&path.join(&file));
-        let bytes = read.map_err(|cause| format!("{file} cannot be read: {cause}"))?;
+        let read = read_file(&directory.join(name(number)).join(&file));
+        let bytes = read.map_err(|cause| damaged(format!("{file} cannot be read: {cause}")))?;
         let same =
             to_u64(bytes.len()) == entry.bytes && crc::hex(crc::checksum(&bytes)) == entry.crc64;
         match Part::decode(&bytes).filter(|_| same) {
             Some(part) => kept.extend(part.kept),
-            None => return Err(format!("{file} has a wrong length or checksum")),
+            None => return Err(damaged(format!("{file} has a wrong length or checksum"))),
         }
     }
-    kept.iter().try_for_each(unchanged)
+    kept.iter().try_for_each(|kept| unchanged(directory, kept))
+}
+
+fn damaged(problem: String) -> Error {
+    Error::bad_input(problem)
 }
 
 /// A file outside has the pieces that it had.
-fn unchanged(kept: &Kept) -> std::result::Result<(), String> {
+fn unchanged(directory: &Path, kept: &Kept) -> Result<()> {
     if kept.extents.is_empty() {
         return Ok(());
     }
-    let path = kept.path.display();
+    let path = directory.join(&kept.path);
     let mut options = std::fs::OpenOptions::new();
-    let opened = options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&kept.path);
-    let file = opened.map_err(|cause| format!("{path} cannot be opened: {cause}"))?;
+    let opened = options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path);
+    let path = path.display();
+    let file = opened.map_err(|cause| damaged(format!("{path} cannot be opened: {cause}")))?;
     for extent in &kept.extents {
         let Extent { offset, bytes, crc64 } = *extent;
         let found = checksum(&file, extent)
-            .map_err(|cause| format!("{path} cannot be read at {offset}: {cause}"))?;
-        if found != crc64 {
-            return Err(format!("bytes {offset}..{} of {path} changed", offset + bytes));
+            .map_err(|cause| damaged(format!("{path} cannot be read at {offset}: {cause}")))?;
+        if found != Some(crc64) {
+            if found.is_none() {
+                let what = "asked to stop while a checkpoint was read, which is as it was";
+                return Err(Error::stopped(what));
+            }
+            return Err(damaged(format!("bytes {offset}..{} of {path} changed", offset + bytes)));
         }
     }
     Ok(())
 }
 
-fn checksum(file: &File, extent: &Extent) -> std::io::Result<u64> {
+/// The checksum of a piece; `None` when the run is to end meanwhile.
+fn checksum(file: &File, extent: &Extent) -> std::io::Result<Option<u64>> {
     let mut buffer = vec![0; READ_BYTES.min(to_usize(extent.bytes))];
     let (mut at, end, mut sum) = (extent.offset, extent.offset + extent.bytes, crc::checksum(&[]));
     while at < end {
+        if stop::must_end() {
+            return Ok(None);
+        }
         let piece = &mut buffer[..READ_BYTES.min(to_usize(end - at))];
         file.read_exact_at(piece, at)?;
         sum = crc::combine(sum, crc::checksum(piece), to_u64(piece.len()));
         at += to_u64(piece.len());
     }
-    Ok(sum)
+    Ok(Some(sum))
 }
 
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+/// Where the head of a checkpoint lies.
+pub(super) fn head_of(directory: &Path, number: u64) -> PathBuf {
+    directory.join(name(number)).join(HEAD)
+}
+
+pub(super) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)?;

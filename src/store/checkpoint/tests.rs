@@ -67,7 +67,7 @@ fn a_second_run_and_a_later_format_are_refused() {
     let error = open(place.path(), &identity, Start::Resume).err().unwrap();
     assert!(error.message.contains("another run works with it"), "{error}");
     drop(held);
-    let path = place.path().join("ckpt-000001/path.json");
+    let path = place.path().join("ckpt-000001/head.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let (body, _) = text.trim_end().rsplit_once('\n').unwrap();
     let newer = format!("{}\n", body.replace("\"version\":1", "\"version\":2"));
