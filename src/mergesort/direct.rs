@@ -1,8 +1,8 @@
 //! As `gather`, for ranks of one machine that may read each other's memory.
 //!
-//! With many ranks on few cores what takes the time is waking them for messages. So each rank tells root once where
-//! its sequences lie and a few samples of them, root tells each rank the rough place of the cut before its
-//! part, and the rank finds it by looking at single keys, has the cut behind its part from the
+//! With many ranks on few cores what takes the time is waking them for messages. So each rank tells root once
+//! where its sequences lie and a few samples of them, root tells each rank the rough place of the cut before
+//! its part, and the rank finds it by looking at single keys, has the cut behind its part from the
 //! next rank, and copies what lies between. All ranks wait for each other twice: for root, and at the end,
 //! until when nobody's sequences may change. Costs a rank about fifteen looks at every sequence, which for
 //! parts of a megabyte on 64 ranks is less than a hundredth of what has to move.

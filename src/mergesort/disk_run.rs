@@ -197,7 +197,7 @@ impl DiskRun {
         out.word(to_u64(self.chunks.len()));
         for chunk in &self.chunks {
             let Stored { offset, packed, bytes, crc64, items, ref last_key } = *chunk;
-            [offset, packed, bytes, crc64, items].into_iter().for_each(|word| out.word(word));
+            out.words(&[offset, packed, bytes, crc64, items]);
             out.text(last_key);
         }
     }

@@ -97,7 +97,7 @@ impl<'a> External<'a> {
         source: &Source,
         budget: Budget,
         place: Place<'_>,
-        found: Vec<Packed>,
+        found: &[Packed],
     ) -> Result<Self> {
         let comm = &context.comm;
         let item = form.item_bytes().map_or(1, to_u64);
@@ -227,7 +227,9 @@ impl<'a> External<'a> {
         let kept = files.into_iter().map(|(path, mut pieces)| {
             pieces.sort_unstable();
             let mut extents = Vec::new();
-            pieces.into_iter().for_each(|piece| crc::note(&mut extents, piece));
+            for piece in pieces {
+                crc::note(&mut extents, piece);
+            }
             Kept { path, extents }
         });
         let packed =
@@ -245,7 +247,7 @@ impl<'a> External<'a> {
 }
 
 /// Collective. Where each rank's stretch of the source begins, and the runs that lie in this one's, in order.
-fn deal(comm: &Comm, total: u64, item: u64, found: Vec<Packed>) -> Result<(Vec<u64>, Vec<Packed>)> {
+fn deal(comm: &Comm, total: u64, item: u64, found: &[Packed]) -> Result<(Vec<u64>, Vec<Packed>)> {
     let ends = found.iter().flat_map(|run| [run.made.source.start, run.made.source.end]);
     let words: Vec<u8> = ends.flat_map(u64::to_le_bytes).collect();
     let mut done = Vec::new();
@@ -256,15 +258,17 @@ fn deal(comm: &Comm, total: u64, item: u64, found: Vec<Packed>) -> Result<(Vec<u
         }
     }
     done.sort_unstable_by_key(|piece| piece.start);
-    let cuts_item = |piece: &Range<u64>| piece.start % item != 0 || piece.end % item != 0;
-    if !shares::are_apart(total, &done) || done.iter().any(cuts_item) {
+    let whole = |at: u64| at.is_multiple_of(item);
+    if !shares::are_apart(total, &done)
+        || !done.iter().all(|piece| whole(piece.start) && whole(piece.end))
+    {
         return Err(Error::bad_input(
             "--resume: the checkpoint's runs are not pieces of the input",
         ));
     }
     let starts = shares::starts(total, item, &done, comm.size());
     let mut leaving = vec![Vec::new(); to_usize(comm.size())];
-    for run in &found {
+    for run in found {
         leaving[shares::rank_of(&starts, run.made.source.start)].push(run);
     }
     let leaving: Vec<Vec<u8>> = leaving.into_iter().map(resume::pack_runs).collect();
@@ -318,6 +322,8 @@ fn shorten(comm: &Comm, runs: &[DiskRun]) -> Result<()> {
             *most = end.max(*most);
         }
     }
-    mine.iter().for_each(|(name, (_, run))| run.shorten(all[name]));
+    for (name, (_, run)) in &mine {
+        run.shorten(all[name]);
+    }
     Ok(())
 }

@@ -176,7 +176,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
         } else {
             let scratch = spec.scratch.clone().unwrap_or_else(|| target::directory(&spec.output));
             let place = Place { directory: &scratch, compress: spec.compress_temp };
-            let external = External::plan(context, &*form, &source, budget, place, own.runs)?;
+            let external = External::plan(context, &*form, &source, budget, place, &own.runs)?;
             let bytes = written.map(|state| state.bytes);
             Way::Disk(Box::new(ByRuns::new(context, external, own.pieces, bytes)))
         };

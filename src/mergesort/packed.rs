@@ -15,6 +15,13 @@ impl Writer {
         self.0.extend(word.to_le_bytes());
     }
 
+    /// Appends words.
+    pub fn words(&mut self, words: &[u64]) {
+        for word in words {
+            self.word(*word);
+        }
+    }
+
     /// Appends two words.
     pub fn wide(&mut self, number: u128) {
         self.0.extend(number.to_le_bytes());

@@ -64,7 +64,9 @@ impl Own {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.text(&pack_runs(&self.runs));
-        self.pieces.iter().for_each(|piece| put_piece(&mut out, piece));
+        for piece in &self.pieces {
+            put_piece(&mut out, piece);
+        }
         out.0
     }
 
@@ -84,13 +86,12 @@ impl Own {
 pub fn pack_runs<'p>(runs: impl IntoIterator<Item = &'p Packed>) -> Vec<u8> {
     let mut out = Writer::default();
     for Packed { made, run } in runs {
-        out.word(made.source.start);
-        out.word(made.source.end);
+        out.words(&[made.source.start, made.source.end]);
         put_digest(&mut out, made.read);
         put_digest(&mut out, made.kept);
         out.word(to_u64(made.sums.len()));
         for sum in &made.sums {
-            [sum.offset, sum.bytes, sum.crc64].into_iter().for_each(|word| out.word(word));
+            out.words(&[sum.offset, sum.bytes, sum.crc64]);
         }
         out.text(run);
     }
@@ -130,10 +131,10 @@ pub fn put_piece(out: &mut Writer, piece: &Piece) {
     let Piece { span, written } = piece;
     let ends = [span.items.start, span.items.end, span.bytes.start, span.bytes.end];
     let Written { merged, items, bytes, checked, edges, extents: _, write_s: _ } = written;
-    ends.into_iter().for_each(|end| out.word(end));
+    out.words(&ends);
     put_digest(out, *merged);
     put_digest(out, *items);
-    [*bytes, checked.unordered, checked.duplicates].into_iter().for_each(|word| out.word(word));
+    out.words(&[*bytes, checked.unordered, checked.duplicates]);
     out.word(u64::from(edges.is_some()));
     if let Some((first, last)) = edges {
         out.text(first);

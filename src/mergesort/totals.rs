@@ -39,7 +39,9 @@ impl Totals {
         let mut mine = Writer::default();
         put_digest(&mut mine, read);
         put_digest(&mut mine, kept);
-        pieces.iter().for_each(|piece| put_piece(&mut mine, piece));
+        for piece in pieces {
+            put_piece(&mut mine, piece);
+        }
         let parts = comm.gather_bytes(&mine.0);
         comm.decide(|| {
             let (mut all, mut pieces) = (Self::default(), Vec::new());
