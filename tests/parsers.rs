@@ -35,7 +35,7 @@ fn texts(chance: &mut Chance, sound: &str, parse: impl Fn(&str)) {
 fn no_text_ends_a_parser() {
     let chance = &mut Chance::new("parsers", 31);
     texts(chance, STUDY, |text| {
-        let values = Default::default();
+        let values = toml::Table::default();
         let flags = dcomp::deck::Layer { source: dcomp::deck::Source::Flag, values };
         if study::resolve(Some((text, "s")), flags).is_err() {
             dcomp::deck::parse(text, "d").ok();
