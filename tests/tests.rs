@@ -37,5 +37,6 @@ mod sorting;
 mod storm;
 mod survive;
 mod tidy;
+mod touch;
 mod usage;
 mod util;
