@@ -19,6 +19,7 @@ mod hangs;
 mod hostile;
 mod iofail;
 mod malformed;
+mod man;
 mod memory;
 mod mergesort;
 mod mergesort_edges;
