@@ -6,7 +6,7 @@ export OMPI_ALLOW_RUN_AS_ROOT = 1
 export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM = 1
 export OMPI_MCA_rmaps_base_oversubscribe = 1
 
-.PHONY: run setup setup-test build test lint bench fuzz campaign clean
+.PHONY: run setup setup-test build test lint bench fuzz campaign man clean
 
 run: build
 	mpirun -n $$(nproc) target/release/dcomp mandelbrot --force
@@ -53,6 +53,10 @@ campaign: setup-test build
 	target/release/dcomp verify target/gigapixel.png
 	grep -A 4 peak_rss_bytes target/gigapixel.png.json
 	cargo test --release --locked --test dcomp -- --ignored --nocapture --test-threads 1
+
+# target/man/*.1 and target/completions/ for bash, zsh and fish.
+man: setup
+	cargo run --release --locked --quiet --example man -- target
 
 clean:
 	cargo clean

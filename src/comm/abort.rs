@@ -41,7 +41,7 @@ fn end_on_panic(place: String, end: impl Fn(i32) + Send + Sync + 'static) {
         );
         say(&message);
         end_within(SLOW, Kind::Internal.exit_code());
-        cleanup::remove_all();
+        cleanup::end();
         if watchdog::claim() {
             last_words::write(&Error { kind: Kind::Internal, message });
         }

@@ -18,6 +18,7 @@ use super::window::NodeWords;
 use crate::error::{Error, Kind};
 use crate::measure::{Phase, last_words};
 use crate::num::{to_u64, to_usize};
+use crate::store::cleanup;
 
 /// How long a rank may stay stopped when nobody says otherwise.
 pub const HANG_TIMEOUT: Duration = Duration::from_secs(60);
@@ -455,7 +456,7 @@ fn end(alarm: &Alarm, stage: Stage) -> ! {
     let rank = lock().rank;
     let code = Kind::Io.exit_code();
     abort::end_within(abort::SLOW, code);
-    crate::store::cleanup::remove_all();
+    cleanup::end();
     if alarm.speaks && claim() {
         tell(rank, &alarm.message);
     } else if !alarm.launcher_lost {

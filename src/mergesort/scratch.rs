@@ -22,7 +22,7 @@ use crate::measure::clock::Stopwatch;
 use crate::num::{to_u64, to_usize};
 use crate::store::checkpoint::Checkpoints;
 use crate::store::pieces::start_writeback;
-use crate::store::{self, crc};
+use crate::store::{self, crc, part};
 use crate::units::size;
 
 /// Bytes of a chunk, at most, unless one item has more.
@@ -295,7 +295,7 @@ fn unnamed(directory: &Path) -> std::io::Result<File> {
         return Err(cause);
     }
     // A file system that cannot: it has a name for a moment.
-    let path = directory.join(format!(".dcomp-{}.runs", std::process::id()));
+    let path = directory.join(format!(".dcomp-{}.runs", part::job_id()));
     let file = options.create_new(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path)?;
     std::fs::remove_file(&path)?;
     Ok(file)

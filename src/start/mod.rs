@@ -34,6 +34,7 @@ use tell::{on_one_rank, plain, tell_once};
 pub fn start(cli: Cli, meter: Meter) -> u8 {
     heap::keep_freed();
     store::report_file_size_limit();
+    store::keep_locks_apart();
     end_process_on_panic();
     let done = match cli.command {
         Command::Mandelbrot(args) => {

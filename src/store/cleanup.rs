@@ -12,6 +12,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -22,23 +23,45 @@ use signal_hook::low_level::{emulate_default_handler, exit};
 use crate::comm::tell_if_a_rank_is_gone;
 use crate::stop;
 
-/// Set when a signal ends the process: nothing new is made from then on.
+/// Set when the process is being ended: nothing new is made from then on.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// Called before a file is made in a part directory: does not return once the process is being ended, or
 /// the directory would fill as fast as it is emptied.
 pub(super) fn wait_if_ending() {
     while ENDING.load(Ordering::Relaxed) {
-        std::thread::sleep(Duration::from_millis(50));
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
-static HALF_MADE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+struct HalfMade {
+    paths: BTreeSet<PathBuf>,
+    /// The threads that end the process; only they make files from then on, such as a record.
+    enders: Vec<ThreadId>,
+}
+
+static HALF_MADE: Mutex<HalfMade> =
+    Mutex::new(HalfMade { paths: BTreeSet::new(), enders: Vec::new() });
+
+/// Makes a file that is removed when the process is ended: it can not be made after all others are gone. Does
+/// not return once the process is being ended.
+pub(super) fn make<T>(path: &Path, make: impl FnOnce() -> T) -> T {
+    heed_signals();
+    loop {
+        let mut half_made = lock();
+        if half_made.enders.is_empty() || half_made.enders.contains(&thread::current().id()) {
+            half_made.paths.insert(path.to_path_buf());
+            return make();
+        }
+        drop(half_made);
+        thread::sleep(Duration::from_millis(50));
+    }
+}
 
 /// From now on `path` is removed when the process is ended.
 pub(super) fn watch(path: &Path) {
     heed_signals();
-    lock().insert(path.to_path_buf());
+    lock().paths.insert(path.to_path_buf());
 }
 
 /// From now on a signal ends this process in order, or asks a run that writes checkpoints to stop. Before MPI
@@ -50,11 +73,10 @@ pub fn heed_signals() {
         let all = [SIGINT, SIGTERM, SIGHUP, SIGUSR1];
         let heeded = all.into_iter().filter(|signal| !is_ignored(*signal));
         if let Ok(mut signals) = Signals::new(heeded) {
-            let thread = std::thread::Builder::new().name("cleanup".into());
+            let thread = thread::Builder::new().name("cleanup".into());
             let wait = move || {
                 if let Some(signal) = signals.forever().find(|&signal| !stop::take(signal)) {
-                    ENDING.store(true, Ordering::Relaxed);
-                    remove_all();
+                    end();
                     tell_if_a_rank_is_gone();
                     if let Ok(code) = u8::try_from(END_WITH.load(Ordering::SeqCst)) {
                         exit(code.into());
@@ -82,12 +104,16 @@ pub fn end_with(code: u8) {
 
 /// The file is published or removed.
 pub(super) fn forget(path: &Path) {
-    lock().remove(path);
+    lock().paths.remove(path);
 }
 
-/// Removes everything that is half made.
-pub fn remove_all() {
-    for path in std::mem::take(&mut *lock()) {
+/// Removes everything that is half made, because this thread is about to end the process. Other threads make
+/// nothing more.
+pub fn end() {
+    ENDING.store(true, Ordering::Relaxed);
+    let mut half_made = lock();
+    half_made.enders.push(thread::current().id());
+    for path in std::mem::take(&mut half_made.paths) {
         remove(&path);
     }
 }
@@ -103,7 +129,7 @@ pub(super) fn remove(path: &Path) {
         match removed {
             Ok(()) => return,
             Err(cause) if cause.kind() == ErrorKind::NotFound => return,
-            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            Err(_) => thread::sleep(Duration::from_millis(5)),
         }
     }
 }
@@ -119,6 +145,6 @@ fn is_ignored(signal: i32) -> bool {
     }
 }
 
-fn lock() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
+fn lock() -> std::sync::MutexGuard<'static, HalfMade> {
     HALF_MADE.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -18,6 +18,7 @@ pub mod files;
 pub mod grid_file;
 pub mod hdf5;
 mod kept;
+mod leftovers;
 pub mod part;
 pub mod part_dir;
 pub mod part_files;
@@ -41,6 +42,17 @@ pub fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
             Err(nix::errno::Errno::EINTR) => {}
             other => return other,
         }
+    }
+}
+
+/// HDF5 locks the files that it makes, unless the user decided. dcomp holds its own locks on them, which are
+/// the same ones on a network file system, and HDF5 would find its file locked. Called once, before any
+/// thread starts.
+pub fn keep_locks_apart() {
+    const VARIABLE: &str = "HDF5_USE_FILE_LOCKING";
+    if std::env::var_os(VARIABLE).is_none() {
+        // SAFETY: no thread has been started yet, so nobody reads the environment now.
+        unsafe { std::env::set_var(VARIABLE, "FALSE") };
     }
 }
 

@@ -17,7 +17,7 @@ use super::crc::{self, Extent};
 use super::pieces::{Writer, joined};
 pub use super::publish::Published;
 use super::target::directory;
-use super::{cleanup, disk, kept};
+use super::{cleanup, disk, kept, leftovers};
 use crate::comm::{Comm, Op};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -66,23 +66,30 @@ impl<'a> PartFile<'a> {
             None => Ok((part_path(target, &job_id()), force)),
             Some(_) => kept::make_way(target, force).map(|force| (kept::path(target), force)),
         })?;
-        let made =
-            if comm.is_root() { Some(meter.opening(|| create_exclusive(&part))) } else { None };
-        let watch = || {
-            if checkpoints.is_none() {
-                cleanup::watch(&part);
-            }
-        };
-        if matches!(made, Some(Ok(_))) {
-            watch();
+        // The rank that makes the file may be killed before it can tidy up; any other will do, if it knows.
+        if checkpoints.is_none() {
+            cleanup::watch(&part);
+            comm.barrier();
         }
+        let new_file = || {
+            leftovers::clear(target);
+            let made = match checkpoints {
+                None => cleanup::make(&part, || create_exclusive(&part)),
+                Some(_) => create_exclusive(&part),
+            };
+            // Held as long as the file is open; where there are no locks, nobody clears it away either.
+            made.inspect(|file| _ = leftovers::lock(file))
+        };
+        let made = if comm.is_root() { Some(meter.opening(new_file)) } else { None };
         let failed = made.as_ref().and_then(|made| made.as_ref().err().cloned());
-        comm.agree(failed.map_or(Ok(()), Err)).inspect_err(|_| cleanup::remove_all())?;
+        // What could not be made may be another job's.
+        comm.agree(failed.map_or(Ok(()), Err)).inspect_err(|_| cleanup::forget(&part))?;
         // From here on a failure takes the part file away, on root, after all ranks know.
         let remove = |_: &Error| {
             if comm.is_root() {
-                discard(&part);
+                cleanup::remove(&part);
             }
+            cleanup::forget(&part);
         };
         let prepared = if comm.is_root() { prepare(&part) } else { Ok(()) };
         comm.agree(prepared).inspect_err(remove)?;
@@ -91,8 +98,6 @@ impl<'a> PartFile<'a> {
             _ => meter.opening(|| open_patiently(&part)),
         };
         let file = comm.agree(opened).inspect_err(remove)?;
-        // A launcher may kill the rank that made the file before it can tidy up; any other will do.
-        watch();
         Ok(Self::of(context, target, force, part, file))
     }
 
@@ -357,14 +362,9 @@ impl Drop for PartFile<'_> {
     }
 }
 
-fn discard(part: &Path) {
-    cleanup::remove(part);
-    cleanup::forget(part);
-}
-
 /// What keeps two runs from sharing a part file: Slurm's job id, which a requeued job keeps, and
 /// root's process and start time, which it does not.
-pub(super) fn job_id() -> String {
+pub fn job_id() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let moment = now.map_or(0, |since| since.subsec_micros());
     let job = std::env::var("SLURM_JOB_ID").map_or_else(|_| String::new(), |id| format!("{id}-"));
@@ -394,7 +394,9 @@ fn create_exclusive(part: &Path) -> Result<File> {
 
 /// Opens what root has just made; a network file system may show it a moment later.
 fn open_patiently(part: &Path) -> Result<File> {
-    open_patiently_as(OpenOptions::new().read(true).write(true), part)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
+    open_patiently_as(&options, part)
 }
 
 /// The same with other options.

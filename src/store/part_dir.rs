@@ -14,7 +14,7 @@ use nix::sys::stat::Mode;
 
 use super::part::{job_id, open_patiently_as, part_path};
 use super::publish::Published;
-use super::{again, cleanup, kept};
+use super::{again, cleanup, kept, leftovers};
 use crate::comm::Comm;
 use crate::error::{Error, Result};
 
@@ -24,6 +24,8 @@ pub struct PartDir<'a> {
     target: PathBuf,
     part: PathBuf,
     directory: File,
+    /// On root: tells others that this run is alive.
+    _lock: Option<File>,
     published: bool,
 }
 
@@ -51,27 +53,40 @@ impl<'a> PartDir<'a> {
     }
 
     fn create_as(comm: &'a Comm, target: &Path, part: PathBuf) -> Result<Self> {
-        let new_directory = || {
-            DirBuilder::new()
-                .mode(0o700)
-                .create(&part)
-                .map_err(|cause| Error::io("create", &part, &cause))
+        // As for a part file: every rank knows of it before it is there.
+        cleanup::watch(&part);
+        comm.barrier();
+        let new_directory = || -> std::io::Result<File> {
+            leftovers::clear(target);
+            cleanup::make(&part, || DirBuilder::new().mode(0o700).create(&part))?;
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true).mode(0o600);
+            let lock = options.open(part.join(leftovers::LOCK_NAME));
+            let lock = lock.inspect_err(|_| cleanup::remove(&part))?;
+            leftovers::lock(&lock);
+            Ok(lock)
         };
-        let made = if comm.is_root() { new_directory() } else { Ok(()) };
-        if comm.is_root() && made.is_ok() {
-            cleanup::watch(&part);
-        }
-        comm.agree(made)?;
+        let made = if comm.is_root() { new_directory().map(Some) } else { Ok(None) };
+        let lock = comm
+            .agree(made.map_err(|cause| Error::io("create", &part, &cause)))
+            .inspect_err(|_| cleanup::forget(&part))?;
         let mut options = OpenOptions::new();
         options.read(true).custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits());
         let opened = open_patiently_as(&options, &part);
-        cleanup::watch(&part);
         let directory = comm.agree(opened).inspect_err(|_| {
             if comm.is_root() {
                 cleanup::remove(&part);
             }
+            cleanup::forget(&part);
         })?;
-        Ok(Self { comm, target: target.to_path_buf(), part, directory, published: false })
+        Ok(Self {
+            comm,
+            target: target.to_path_buf(),
+            part,
+            directory,
+            _lock: lock,
+            published: false,
+        })
     }
 
     /// For opening files in it.
@@ -137,7 +152,8 @@ impl<'a> PartDir<'a> {
     pub fn publish(mut self) -> Result<()> {
         let (part, target) = (&self.part, &self.target);
         let renamed = if self.comm.is_root() {
-            Published::rename(&self.directory, part, target, false, 0o777)
+            std::fs::remove_file(part.join(leftovers::LOCK_NAME))
+                .and_then(|()| Published::rename(&self.directory, part, target, false, 0o777))
         } else {
             Ok(Published::by_root(part, target))
         };

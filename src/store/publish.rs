@@ -13,13 +13,15 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::target::directory;
-use super::{cleanup, kept};
+use super::{cleanup, kept, leftovers};
 
 /// A file or directory that has its name. What it replaced is removed when this is dropped.
 pub struct Published {
     part: PathBuf,
     target: PathBuf,
     undo: Undo,
+    /// What was there before, locked: under the part's name it must not look like a dead run's.
+    older: Option<File>,
 }
 
 /// How it can be taken back.
@@ -41,7 +43,7 @@ impl Published {
 
     /// What `part`, renamed to `target`, needs to be taken back.
     pub(super) fn of(part: &Path, target: &Path, undo: Undo) -> Self {
-        Self { part: part.into(), target: target.into(), undo }
+        Self { part: part.into(), target: target.into(), undo, older: None }
     }
 
     /// Local. Gives an open part the name `target` and `mode` less the umask, and syncs the directory.
@@ -56,8 +58,11 @@ impl Published {
         mode: u32,
     ) -> std::io::Result<Self> {
         let rename = || {
+            let older = force.then(|| leftovers::hold(target)).flatten();
             let undo = if force { replace(part, target)? } else { rename_to_new(part, target)? };
-            Ok(Self::of(part, target, undo))
+            let mut published = Self::of(part, target, undo);
+            published.older = older;
+            Ok(published)
         };
         name(open, target, mode, rename)
     }
@@ -96,6 +101,7 @@ impl Drop for Published {
             cleanup::remove(&self.part);
         }
         cleanup::forget(&self.part);
+        drop(self.older.take());
     }
 }
 
@@ -159,10 +165,15 @@ pub(super) fn rename_to_new(part: &Path, target: &Path) -> std::io::Result<Undo>
     Ok(Undo::Remove)
 }
 
-/// The process's file mode mask, which can only be read by setting it.
+/// The process's file mode mask. The kernel tells it since Linux 4.7; before, it can only be read by setting
+/// it, for a moment in which another thread may make a file.
 pub(super) fn umask() -> u32 {
     use nix::sys::stat::{Mode, umask};
-    let mask = umask(Mode::empty());
-    umask(mask);
-    mask.bits()
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let told = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    told.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or_else(|| {
+        let mask = umask(Mode::from_bits_truncate(0o077));
+        umask(mask);
+        mask.bits()
+    })
 }

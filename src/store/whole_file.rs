@@ -8,10 +8,10 @@ use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::cleanup;
 use super::part::{job_id, part_path};
 use super::publish::umask;
 use super::target::directory;
+use super::{cleanup, leftovers};
 
 /// Writes `bytes` to `path`, over what was there. Local.
 ///
@@ -22,8 +22,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     options.custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
-    let mut file = options.open(&part)?;
-    cleanup::watch(&part);
+    let mut file =
+        cleanup::make(&part, || options.open(&part)).inspect_err(|_| cleanup::forget(&part))?;
+    leftovers::lock(&file);
     let mut publish = || -> std::io::Result<()> {
         file.write_all(bytes)?;
         file.set_permissions(Permissions::from_mode(0o666 & !umask()))?;
@@ -34,7 +35,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     };
     let published = publish();
     if published.is_err() {
-        std::fs::remove_file(&part).ok();
+        cleanup::remove(&part);
     }
     cleanup::forget(&part);
     published
