@@ -67,7 +67,8 @@ pub trait Job<'a>: Sized {
     /// When any rank fails.
     fn compute(&mut self, round: u64) -> Result<Step>;
     /// Puts on the disk what is done, and says what a run needs to go on from here: after a pause, before a
-    /// round, or when the outputs are complete. Runs without checkpoints do not call it.
+    /// round, when the outputs are complete, or after a step that ended with [`Kind::Stopped`]. Runs without
+    /// checkpoints do not call it.
     ///
     /// # Errors
     /// When any rank fails.
@@ -169,14 +170,28 @@ fn phases<'a, J: Job<'a>>(
 ) -> Result<Findings> {
     let meter = &context.meter;
     let mut job = meter.phase(Phase::Plan, || J::plan(request, context, found))?;
+    let findings = match work(context, &mut job) {
+        Err(error) if error.kind == Kind::Stopped => {
+            save(context, &mut job)?;
+            return Err(stopped(context, &error.message));
+        }
+        ended => ended?,
+    };
+    meter.phase(Phase::Write, || job.publish())?;
+    Ok(findings)
+}
+
+/// From the first round to findings, or to the wish to stop, for which there is no checkpoint yet.
+fn work<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<Findings> {
+    let meter = &context.meter;
     let mut round = 0;
     loop {
-        pause(context, &mut job)?;
+        pause(context, job)?;
         if round >= job.rounds() {
             break;
         }
         while step(context, Phase::Compute, || job.compute(round))? == Step::Paused {
-            pause(context, &mut job)?;
+            pause(context, job)?;
         }
         step(context, Phase::Exchange, || job.exchange(round))?;
         step(context, Phase::Verify, || job.verify(round))?;
@@ -184,20 +199,13 @@ fn phases<'a, J: Job<'a>>(
         round += 1;
     }
     meter.phase(Phase::Write, || job.complete())?;
-    let concluded = meter.phase(Phase::Verify, || job.conclude());
-    if let Err(error) = &concluded
-        && error.kind == Kind::Stopped
-    {
-        save(context, &mut job)?;
-        return Err(stopped(context, &error.message));
-    }
-    let findings = concluded?;
-    meter.phase(Phase::Write, || job.publish())?;
-    Ok(findings)
+    meter.phase(Phase::Verify, || job.conclude())
 }
 
-/// Collective. A break between two pieces of work: writes a checkpoint when one is due, and ends the run when
-/// it is to stop.
+/// Collective. A break between two pieces of work: writes a checkpoint when one is due.
+///
+/// # Errors
+/// [`Kind::Stopped`] when the run is to stop.
 fn pause<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
     let Some(saves) = &context.saves else { return Ok(()) };
     match saves.breaks.agreed(&context.comm) {
@@ -212,10 +220,7 @@ fn pause<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
             saves.breaks.saved(&context.comm, took);
             Ok(())
         }
-        Wish::Stop(why) => {
-            save(context, job)?;
-            Err(stopped(context, &why))
-        }
+        Wish::Stop(why) => Err(Error::stopped(why)),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::launch::{Keys, Launch, Named, Size};
+use serde_json::Value;
+
+use super::launch::{Keys, Launch, Named, Size, decisive};
 use crate::comm::Op;
 use crate::context::Context;
 use crate::counter_sort::spec::{self, Spec};
@@ -26,6 +28,8 @@ impl Launch for CounterSort {
         texts: &spec::TEXT_KEYS,
         exclusive: &[spec::NAME_KEYS],
     };
+
+    const CHECKPOINTS: bool = true;
 
     fn spec(merged: &Merged) -> Result<Spec> {
         Spec::from_deck(merged)
@@ -86,6 +90,10 @@ impl Launch for CounterSort {
             ),
         });
         Ok(lines)
+    }
+
+    fn identity(spec: &Spec) -> Result<Value> {
+        decisive(spec, &["io", "histogram", "combine", "memory", "on_error", "stats", "top"])
     }
 
     /// Collective: the peak of memory is that of the fullest rank.

@@ -44,6 +44,8 @@ pub fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     }
 }
 
+pub use disk::unless_stopped;
+
 /// Makes a write beyond `ulimit -f` an error that names the file, instead of the process's death.
 pub fn report_file_size_limit() {
     use nix::sys::signal::{SigHandler, Signal, signal};
