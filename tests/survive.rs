@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::util::{Dir, Run, processes_in, signal};
 
@@ -91,29 +92,32 @@ pub const WORKS: &[Work] = &[
 ];
 
 /// A directory with inputs, and what an undisturbed run makes of them.
-struct Scene {
-    dir: Dir,
+pub struct Scene {
+    pub dir: Dir,
     expected: Vec<Vec<u8>>,
+    /// Its record.
+    pub record: Value,
 }
 
 impl Scene {
-    fn new(work: &Work) -> Self {
+    pub fn new(work: &Work) -> Self {
         let reference = Dir::new(&format!("{}-reference", work.name));
         (work.prepare)(&reference);
         reference.dcomp(work.words).envs(work.variables).ok();
         let expected = work.outputs.iter().map(|name| reference.read(name)).collect();
+        let record = reference.json(&format!("{}.json", work.outputs[0]));
         let dir = Dir::new(work.name);
         (work.prepare)(&dir);
-        Self { dir, expected }
+        Self { dir, expected, record }
     }
 
-    fn run(&self, work: &Work, more: &[&str], ranks: Option<u32>) -> Run {
+    pub fn run(&self, work: &Work, more: &[&str], ranks: Option<u32>) -> Run {
         let words: Vec<&str> = work.words.iter().chain(more).copied().collect();
         self.dir.dcomp(&words).ranks_or_alone(ranks).envs(work.variables)
     }
 
     /// The outputs are right and nothing else is left.
-    fn check(&self, work: &Work, context: &str) {
+    pub fn check(&self, work: &Work, context: &str) {
         for (name, expected) in work.outputs.iter().zip(&self.expected) {
             assert!(self.dir.read(name) == *expected, "{name} differs after {context}");
         }
@@ -126,21 +130,21 @@ impl Scene {
         assert!(left.is_empty(), "{left:?} left after {context}");
     }
 
-    fn forget(&self, work: &Work) {
+    pub fn forget(&self, work: &Work) {
         for name in work.outputs {
             std::fs::remove_file(self.dir.path(name)).unwrap();
         }
     }
 }
 
-const SAVING: [&str; 3] = ["--checkpoint", "ck", "--resume"];
+pub const SAVING: [&str; 3] = ["--checkpoint", "ck", "--resume"];
 
-fn start(run: &Run) -> Child {
+pub fn start(run: &Run) -> Child {
     run.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// After a kill everything ends within five seconds.
-fn wait_for_the_end(dir: &Dir, child: &mut Child, context: &str) {
+pub fn wait_for_the_end(dir: &Dir, child: &mut Child, context: &str) {
     let start = Instant::now();
     child.wait().unwrap();
     while !processes_in(&dir.path("")).is_empty() {
@@ -151,12 +155,12 @@ fn wait_for_the_end(dir: &Dir, child: &mut Child, context: &str) {
 
 /// Kills a rank or the launcher at a random moment, some times over, then lets the run come to its end with
 /// other ranks. Everything follows from the seed.
-fn killed_and_resumed(work: &Work, seed: u64) {
+pub fn killed_and_resumed(work: &Work, seed: u64) {
     let scene = Scene::new(work);
     killed_in(&scene, work, seed);
 }
 
-fn killed_in(scene: &Scene, work: &Work, seed: u64) {
+pub fn killed_in(scene: &Scene, work: &Work, seed: u64) {
     let mut random = Random::new(seed);
     let counts = [None, Some(1), Some(2), Some(3), Some(4), Some(7), Some(8)];
     let mut context = format!("seed {seed} of {}:", work.name);
@@ -184,7 +188,7 @@ fn killed_in(scene: &Scene, work: &Work, seed: u64) {
 }
 
 /// The `mpirun` that works in this directory.
-fn launcher_of(dir: &Dir) -> Vec<i32> {
+pub fn launcher_of(dir: &Dir) -> Vec<i32> {
     let here = dir.path("").canonicalize().unwrap();
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let ours = entries.filter(|entry| {
@@ -341,7 +345,7 @@ fn a_damaged_checkpoint_gives_way_to_the_one_before() {
     scene.check(work, "a flipped bit");
 }
 
-fn flip(path: &Path, random: &mut Random) {
+pub fn flip(path: &Path, random: &mut Random) {
     let mut bytes = std::fs::read(path).unwrap();
     let at = usize::try_from(random.below(bytes.len().try_into().unwrap())).unwrap();
     bytes[at] ^= 1 << random.below(8);

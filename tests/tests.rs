@@ -36,6 +36,7 @@ mod scaling_edges;
 mod sorting;
 mod storm;
 mod survive;
+mod survive_counter;
 mod tidy;
 mod usage;
 mod util;

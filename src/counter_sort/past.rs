@@ -14,6 +14,7 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, SFlag, fstatat};
 
 use crate::partition::Ranges;
+use crate::store::again;
 use crate::store::checkpoint::Moment;
 use crate::store::files::Trust;
 
@@ -43,7 +44,7 @@ impl Past {
         let regular = |meta: &FileStat| {
             SFlag::from_bits_truncate(meta.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
         };
-        match (fstatat(at, name, flags), self.unread.contains(place)) {
+        match (again(|| fstatat(at, name, flags)), self.unread.contains(place)) {
             (Ok(meta), was_unread) if regular(&meta) => {
                 let changed = (meta.st_mtime, meta.st_mtime_nsec);
                 if changed.max((meta.st_ctime, meta.st_ctime_nsec)) > self.since {

@@ -137,6 +137,8 @@ pub struct Worker {
     left: Vec<u64>,
     /// Whether it has begun a file since it began to draw: some progress is made before any break.
     has_begun: bool,
+    /// How often it was asked whether it begins a file.
+    asked: u64,
     seen: Vec<bool>,
 }
 
@@ -179,6 +181,7 @@ impl Worker {
             changed: None,
             left: Vec::new(),
             has_begun: false,
+            asked: 0,
             seen: Vec::new(),
         }
     }
@@ -208,6 +211,9 @@ impl Worker {
             (_, _, Reader::Uring(ring)) => ring.read_all(files, names.clone(), &mut visitor),
         }
         self.seen = visitor.seen;
+        if !group.counted {
+            self.opened += to_u64(self.seen.iter().filter(|seen| **seen).count());
+        }
         let unseen = names.zip(&self.seen).filter(|(_, seen)| !**seen);
         self.left.extend(unseen.map(|(index, _)| group.first + to_u64(index)));
     }
@@ -260,6 +266,17 @@ impl Counting<'_, '_> {
         self.seen[index - self.first] = true;
     }
 
+    /// Whether another file is begun: the first one always is.
+    fn begins(&mut self) -> bool {
+        let goes_on = !self.worker.has_begun || !stop::wanted();
+        self.worker.has_begun = true;
+        self.worker.asked += 1;
+        if self.worker.asked.is_multiple_of(BETWEEN_LOOKS) {
+            (self.look)();
+        }
+        goes_on
+    }
+
     fn place(&self, index: usize) -> u64 {
         self.group.first + to_u64(index)
     }
@@ -267,7 +284,7 @@ impl Counting<'_, '_> {
     /// Files that an earlier run counted.
     fn look_at(&mut self, names: Range<usize>, past: &Past, directory: &Directory) {
         for index in names {
-            if !self.goes_on() {
+            if !self.begins() {
                 break;
             }
             let (name, trust, place) =
@@ -310,13 +327,7 @@ impl Counting<'_, '_> {
 impl Visitor for Counting<'_, '_> {
     fn goes_on(&mut self) -> bool {
         stop::count_piece();
-        let goes_on = !self.worker.has_begun || !stop::wanted();
-        self.worker.has_begun = true;
-        self.worker.opened += u64::from(goes_on);
-        if self.worker.opened.is_multiple_of(BETWEEN_LOOKS) {
-            (self.look)();
-        }
-        goes_on
+        self.begins()
     }
 
     fn small(&mut self, index: usize, buffer: &[u8], from: usize) {

@@ -67,8 +67,8 @@ pub struct Gather<'a> {
     past: Option<Past>,
     /// Bytes of it, by input, as its files must have them; on root.
     past_bytes: Vec<u64>,
-    /// Bytes that earlier runs read; on root.
-    read_before: u64,
+    /// Bytes of all totals that the record knows of, or that earlier runs read.
+    metered: u64,
     since: Moment,
     /// What was counted and its checksum, once that is known.
     counted: Option<(u64, u64)>,
@@ -111,7 +111,7 @@ impl<'a> Gather<'a> {
         };
         let restored = state.as_ref().map(|state| (state.counted, state.checksum));
         let found = state.map(|state| state.found).filter(|_| comm.is_root()).unwrap_or_default();
-        let (read_before, mut past_bytes) = (found.bytes.iter().sum(), found.bytes.clone());
+        let (metered, mut past_bytes) = (found.bytes.iter().sum(), found.bytes.clone());
         for Pending { file, at, .. } in &waiting {
             add_bytes(&mut past_bytes, file.source, file.size - at);
         }
@@ -134,7 +134,7 @@ impl<'a> Gather<'a> {
             unread: if comm.is_root() { unread } else { Ranges::default() },
             past,
             past_bytes,
-            read_before,
+            metered,
             since,
             counted: None,
             shown: 0,
@@ -166,6 +166,12 @@ impl<'a> Gather<'a> {
     /// When a list of names cannot be read, the counters do not fit the memory, a file changes while it is
     /// read, or what an earlier run counted is not what it was.
     pub fn go_on(&mut self) -> Result<bool> {
+        let is_end = self.count();
+        self.meter();
+        is_end
+    }
+
+    fn count(&mut self) -> Result<bool> {
         loop {
             match self.supply {
                 Supply::Template(_) => self.named(),
@@ -190,6 +196,18 @@ impl<'a> Gather<'a> {
                 return Ok(true);
             }
         }
+    }
+
+    /// Local. Tells the record what was read so far.
+    fn meter(&mut self) {
+        let mut bytes: u64 = self.found.bytes.iter().sum();
+        for worker in &self.workers {
+            let mut worker = worker.lock().expect("no thread panics with a worker");
+            bytes += worker.found.bytes.iter().sum::<u64>();
+            self.context.meter.count_files(std::mem::take(&mut worker.opened));
+        }
+        self.context.meter.count_read(bytes - self.metered);
+        self.metered = bytes;
     }
 
     /// Local. Whether this rank has more to read of its part.
@@ -309,7 +327,6 @@ impl<'a> Gather<'a> {
             let worker = worker.into_inner().expect("no thread panics with a worker");
             self.found.take(worker.found);
             self.unread.join(&singles(&worker.unread));
-            self.context.meter.count_files(worker.opened);
             match &mut whole {
                 None => {
                     // One histogram may take what those of all threads may.
@@ -320,7 +337,6 @@ impl<'a> Gather<'a> {
                 Some(whole) => whole.merge(worker.histogram),
             }
         }
-        self.context.meter.count_read(self.found.bytes.iter().sum::<u64>() - self.read_before);
         let histogram = whole.expect("at least one thread");
         let spoilt = self.found.spoilt.take();
         let comm = &self.context.comm;
