@@ -19,12 +19,12 @@ pub struct Marks {
     whole: u64,
     /// Names from one mark to the next.
     step: u64,
-    marks: Vec<u64>,
+    kept: Vec<u64>,
 }
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { count: 0, whole: 0, step: 1, marks: Vec::new() }
+        Self { count: 0, whole: 0, step: 1, kept: Vec::new() }
     }
 }
 
@@ -46,11 +46,10 @@ impl Marks {
         if !self.count.is_multiple_of(self.step) {
             return;
         }
-        self.marks.push(self.whole);
-        if self.marks.len() > MOST {
+        self.kept.push(self.whole);
+        if self.kept.len() > MOST {
             self.step *= 2;
-            let kept = self.marks.chunks_exact(2).map(|pair| pair[1]).collect();
-            self.marks = kept;
+            self.kept = self.kept.chunks_exact(2).map(|pair| pair[1]).collect();
         }
     }
 
@@ -61,9 +60,7 @@ impl Marks {
         let mark = match other.count {
             0 => None,
             count if count == self.count => Some(self.whole),
-            count if count.is_multiple_of(self.step) => {
-                self.marks.get(to_usize(index) - 1).copied()
-            }
+            count if count.is_multiple_of(self.step) => self.kept.get(to_usize(index) - 1).copied(),
             _ => None,
         };
         mark.is_none_or(|mark| mark == other.whole)
@@ -71,8 +68,8 @@ impl Marks {
 
     /// As bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let head = [self.count, self.whole, self.step, to_u64(self.marks.len())];
-        head.iter().chain(&self.marks).for_each(|word| out.extend(word.to_le_bytes()));
+        let head = [self.count, self.whole, self.step, to_u64(self.kept.len())];
+        head.iter().chain(&self.kept).for_each(|word| out.extend(word.to_le_bytes()));
     }
 
     /// Takes what [`encode`](Self::encode) wrote from the front of `bytes`; `None` when it is something else.
@@ -84,8 +81,8 @@ impl Marks {
         };
         let (count, whole, step, length) = (take()?, take()?, take()?, take()?);
         let is_sound = step > 0 && length <= to_u64(MOST) && length <= count / step;
-        let marks = (0..length).map(|_| take()).collect::<Option<_>>()?;
-        is_sound.then_some(Self { count, whole, step, marks })
+        let kept = (0..length).map(|_| take()).collect::<Option<_>>()?;
+        is_sound.then_some(Self { count, whole, step, kept })
     }
 }
 
@@ -117,7 +114,7 @@ mod tests {
             let marks = list(0..count);
             assert_eq!(differs_at(&marks, 0..count + 9), None, "more names may follow");
             for odd in [0, count / 2, count - 1] {
-                let removed = (0..count + 1).filter(|name| *name != odd);
+                let removed = (0..=count).filter(|name| *name != odd);
                 assert_eq!(differs_at(&marks, removed), Some(u64::from(odd) + 1));
                 let swapped = (0..count).map(|name| if name == odd { 1 << 20 } else { name });
                 assert_eq!(differs_at(&marks, swapped), Some(u64::from(odd) + 1));
@@ -129,12 +126,7 @@ mod tests {
     fn a_long_list_takes_few_hashes() {
         let count = 100_000;
         let marks = list(0..count);
-        assert!(
-            marks.marks.len() <= MOST && marks.step == 8,
-            "{} {}",
-            marks.marks.len(),
-            marks.step
-        );
+        assert!(marks.kept.len() <= MOST && marks.step == 8, "{} {}", marks.kept.len(), marks.step);
         assert_eq!(differs_at(&marks, 0..count), None);
         let swapped = (0..count).map(|name| if name == 70_001 { 70_002 } else { name });
         assert_eq!(differs_at(&marks, swapped), Some(70_008));

@@ -1,10 +1,10 @@
 //! What an earlier run counted must be as it was then, for it is not read again.
 //!
-//! A file has not changed when its size adds up and its times lie before the moment at which the first run
-//! began, by the clock of the checkpoints' file system. That costs a look at each file, a small part of reading
-//! it. A file whose times were set back after a change of equal size would still show its change by the time
-//! of its inode, which cannot be set; clocks of file systems that differ by minutes can refuse a file that was
-//! made just before the run, but never hide a later change by more than they differ.
+//! A file has not changed when its size adds up and its times lie before the moment at which the run that
+//! counted it began, by the clock of the checkpoints' file system. That costs a look at each file, a small
+//! part of reading it. A file whose times were set back after a change of equal size would still show its
+//! change by the time of its inode, which cannot be set. Where clocks of file systems differ, a file that was
+//! made just before the run can be refused, and a change just after it began can go unseen.
 
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
@@ -18,16 +18,21 @@ use crate::store::again;
 use crate::store::checkpoint::Moment;
 use crate::store::files::Trust;
 
-/// What is known of the files that an earlier run had.
-#[derive(Clone, Debug)]
+/// What is known of the files that earlier runs had.
+#[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// When the first run began.
-    pub since: Moment,
-    /// Places of files that it could not read.
+    /// When each run began, and the places of the files that it counted.
+    pub runs: Vec<(Moment, Ranges)>,
+    /// Places of those of them that could not be read.
     pub unread: Ranges,
 }
 
 impl Past {
+    /// The places of all.
+    pub fn places(&self) -> Ranges {
+        self.runs.iter().flat_map(|(_, places)| places.iter()).collect()
+    }
+
     /// The bytes of a file that was counted, or why it is not what it was.
     ///
     /// # Errors
@@ -47,8 +52,10 @@ impl Past {
         match (again(|| fstatat(at, name, flags)), self.unread.contains(place)) {
             (Ok(meta), was_unread) if regular(&meta) => {
                 let changed = (meta.st_mtime, meta.st_mtime_nsec);
-                if changed.max((meta.st_ctime, meta.st_ctime_nsec)) > self.since {
-                    return Err("it has changed since the run began".into());
+                let run = self.runs.iter().find(|(_, places)| places.contains(place));
+                let last = changed.max((meta.st_ctime, meta.st_ctime_nsec));
+                if run.is_none_or(|(since, _)| last > *since) {
+                    return Err("it has changed since it was counted".into());
                 }
                 Ok(if was_unread { 0 } else { u64::try_from(meta.st_size).unwrap_or(0) })
             }
@@ -80,7 +87,8 @@ mod tests {
         };
         let open = std::fs::File::open(dir.path()).unwrap();
         let look = |since, unread: Ranges| {
-            Past { since, unread }.look(open.as_fd(), c"a", Trust::Listed, 7)
+            let runs = vec![((0, 0), (0..7).into()), (since, (7..9).into())];
+            Past { runs, unread }.look(open.as_fd(), c"a", Trust::Listed, 7)
         };
         std::fs::write(&path, "123").unwrap();
         let since = now();
@@ -88,7 +96,7 @@ mod tests {
         assert_eq!(look(since, (7..8).into()), Ok(0), "what was not read counts nothing");
         let tick = Duration::from_millis(30);
         std::thread::sleep(tick);
-        let told = Err("it has changed since the run began".to_owned());
+        let told = Err("it has changed since it was counted".to_owned());
         // Of equal size, and its time set back.
         std::fs::write(&path, "456").unwrap();
         let file = std::fs::File::options().write(true).open(&path).unwrap();

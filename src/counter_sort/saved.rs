@@ -16,7 +16,7 @@ use crate::store::checkpoint::Moment;
 /// What the ranks share.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct State {
-    /// When the first run began.
+    /// When the run began.
     pub since: Moment,
     /// Totals of all ranks and runs, without what root could not list.
     pub found: Found,
@@ -29,8 +29,10 @@ pub struct State {
 /// A rank's own part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
-    /// Places of files that are counted or wait among the large ones.
+    /// Places of files that this run has counted, or that wait among the large ones.
     pub done: Ranges,
+    /// When earlier runs began, and what each of them had done; of root.
+    pub runs: Vec<(Moment, Ranges)>,
     /// Places of those that could not be read.
     pub unread: Ranges,
     /// The list, as far as it was handed out; of root.
@@ -46,6 +48,7 @@ impl Own {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.counts.len() + (1 << 12));
         self.done.encode(&mut out);
+        encode_runs(&self.runs, &mut out);
         self.unread.encode(&mut out);
         self.names.encode(&mut out);
         let waiting = serde_json::to_vec(&self.waiting).expect("plain data");
@@ -66,14 +69,40 @@ impl Own {
 
     fn decoded(bytes: &[u8]) -> Option<Self> {
         let rest = &mut &bytes[..];
-        let (done, unread) = (Ranges::decode(rest)?, Ranges::decode(rest)?);
+        let (done, runs, unread) =
+            (Ranges::decode(rest)?, decode_runs(rest)?, Ranges::decode(rest)?);
         let names = Marks::decode(rest)?;
         let (length, tail) = rest.split_first_chunk::<8>()?;
         let (waiting, counts) = tail.split_at_checked(to_usize(u64::from_le_bytes(*length)))?;
         let waiting: Vec<Pending> = serde_json::from_slice(waiting).ok()?;
         let is_sound = waiting.iter().all(|pending| pending.at <= pending.file.size);
-        is_sound.then_some(Self { done, unread, names, waiting, counts: counts.to_vec() })
+        is_sound.then_some(Self { done, runs, unread, names, waiting, counts: counts.to_vec() })
     }
+}
+
+/// How many runs, then of each its moment and its places.
+pub fn encode_runs(runs: &[(Moment, Ranges)], out: &mut Vec<u8>) {
+    out.extend(to_u64(runs.len()).to_le_bytes());
+    for ((seconds, nanoseconds), places) in runs {
+        out.extend(seconds.to_le_bytes());
+        out.extend(nanoseconds.to_le_bytes());
+        places.encode(out);
+    }
+}
+
+/// Takes what [`encode_runs`] wrote from the front of `bytes`; `None` when it is something else.
+pub fn decode_runs(bytes: &mut &[u8]) -> Option<Vec<(Moment, Ranges)>> {
+    let take = |bytes: &mut &[u8]| {
+        let (word, rest) = bytes.split_first_chunk::<8>()?;
+        *bytes = rest;
+        Some(*word)
+    };
+    let mut runs = Vec::new();
+    for _ in 0..u64::from_le_bytes(take(bytes)?) {
+        let moment = (i64::from_le_bytes(take(bytes)?), i64::from_le_bytes(take(bytes)?));
+        runs.push((moment, Ranges::decode(bytes)?));
+    }
+    Some(runs)
 }
 
 #[cfg(test)]
@@ -88,6 +117,7 @@ mod tests {
         let file = Large { path: b"a\xff".to_vec(), source: 3, size: 9, follow: true };
         let own = Own {
             done: [3..9, 11..12].into_iter().collect(),
+            runs: vec![((-5, 999), (20..30).into()), ((1 << 40, 0), Ranges::default())],
             unread: (4..5).into(),
             names,
             waiting: vec![Pending { file, at: 4, lines: 2 }],

@@ -47,7 +47,7 @@ pub struct Together {
 
 /// A slice that takes less is followed by a larger one, one that takes more by a smaller one.
 const SHORT: Duration = Duration::from_millis(250);
-const LONG: Duration = Duration::from_millis(1000);
+const LONG: Duration = Duration::from_secs(1);
 
 impl Together {
     /// Collective in that all ranks make one alike. Parts have at least `least` bytes.

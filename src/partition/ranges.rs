@@ -26,7 +26,9 @@ impl FromIterator<Range<u64>> for Ranges {
             ranges.into_iter().filter(|range| !range.is_empty()).collect();
         all.sort_unstable_by_key(|range| range.start);
         let mut set = Self::default();
-        all.into_iter().for_each(|range| set.append(range));
+        for range in all {
+            set.append(range);
+        }
         set
     }
 }
@@ -68,7 +70,9 @@ impl Ranges {
             _ => true,
         };
         if follows {
-            other.iter().for_each(|range| self.append(range));
+            for range in other.iter() {
+                self.append(range);
+            }
         } else {
             *self = self.iter().chain(other.iter()).collect();
         }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::launch::{Keys, Launch, Named, Size, decisive};
@@ -18,6 +19,12 @@ use crate::store::target::directory;
 use crate::units::size;
 
 pub(super) struct CounterSort;
+
+/// Where its files would be among the inputs.
+#[derive(Deserialize)]
+struct Saving {
+    checkpoint: Option<PathBuf>,
+}
 
 impl Launch for CounterSort {
     type Spec = Spec;
@@ -44,8 +51,10 @@ impl Launch for CounterSort {
         [(merged.name("output"), spec.output.clone())].into_iter().chain(counts).collect()
     }
 
-    fn check(spec: &Spec, _merged: &Merged, written: &[Named]) -> Result<()> {
-        for (named, path) in written {
+    fn check(spec: &Spec, merged: &Merged, written: &[Named]) -> Result<()> {
+        let Saving { checkpoint } = merged.read()?;
+        let checkpoint = checkpoint.map(|path| (merged.name("checkpoint"), path));
+        for (named, path) in written.iter().chain(&checkpoint) {
             for input in &spec.input {
                 // With a template, only what it names is read of its directory.
                 if spec.name.is_none() {

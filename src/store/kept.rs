@@ -29,10 +29,8 @@ pub(super) fn path(target: &Path) -> PathBuf {
 pub(super) fn make_way(target: &Path, force: bool) -> Result<bool> {
     let part = path(target);
     may_replace(target, force)?;
-    let removed = match same_file(target, &part) {
-        true => std::fs::remove_file(target),
-        false => Ok(()),
-    };
+    let ours = same_file(target, &part);
+    let removed = if ours { std::fs::remove_file(target) } else { Ok(()) };
     match removed.and_then(|()| std::fs::remove_file(&part)) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::io("remove the old", &part, &cause))

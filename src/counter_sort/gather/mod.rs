@@ -10,7 +10,7 @@ mod resume;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use super::batch::Batch;
+use super::batch::{Batch, Group};
 use super::histogram::{Counts, Histogram, Kind, Limits};
 use super::large::PART_MIN;
 use super::past::Past;
@@ -59,9 +59,9 @@ pub struct Gather<'a> {
     together: Together,
     /// Totals of this rank; on root with those of earlier runs, without what could not be listed.
     found: Found,
-    /// Places of what this rank has done; on root with those of earlier runs.
+    /// Places of what this rank has done.
     done: Ranges,
-    /// Places of what it could not read.
+    /// Places of what it could not read; on root with those of earlier runs.
     unread: Ranges,
     /// What earlier runs had.
     past: Option<Past>,
@@ -94,20 +94,20 @@ impl<'a> Gather<'a> {
         if let Some(problem) = obstacle.filter(|_| comm.is_root()) {
             context.progress.say(&format!("--io uring: {problem}; reading by openat instead"));
         }
-        let Begin { done, waiting, names, counts, past, state } = match earlier {
+        let Begin { waiting, names, counts, past, state } = match earlier {
             Some(earlier) => Begin::from(context, earlier)?,
             None => Begin::default(),
         };
-        let since = match (&state, &context.saves) {
-            (Some(state), _) => state.since,
-            (None, Some(saves)) => comm.decide(|| saves.checkpoints.now())?,
-            (None, None) => Moment::default(),
+        let since = match &context.saves {
+            Some(saves) => comm.decide(|| saves.checkpoints.now())?,
+            None => Moment::default(),
         };
+        let done = past.as_ref().map(Past::places).unwrap_or_default();
         let supply = match &spec.name {
             Some(name) if spec.files_from.is_none() => {
                 Supply::Template(Indices::new(spec, context, name, &done))
             }
-            _ => Supply::List(Box::new(Listing::new(spec, context, (names, done.clone()))?)),
+            _ => Supply::List(Box::new(Listing::new(spec, context, (names, done))?)),
         };
         let restored = state.as_ref().map(|state| (state.counted, state.checksum));
         let found = state.map(|state| state.found).filter(|_| comm.is_root()).unwrap_or_default();
@@ -130,7 +130,7 @@ impl<'a> Gather<'a> {
             is_last: false,
             together: Together::new(context, waiting, least),
             found,
-            done: if comm.is_root() { done } else { Ranges::default() },
+            done: Ranges::default(),
             unread: if comm.is_root() { unread } else { Ranges::default() },
             past,
             past_bytes,
@@ -279,7 +279,9 @@ impl<'a> Gather<'a> {
         let work = Work { batch, todo, io: *io, reading: *reading, past: past.as_ref() };
         let threads = &context.threads;
         let left = read_batch(threads, workers, &work, || between(supply), &|| context.look());
-        self.done.join(&self.todo.minus(&left));
+        let read = self.todo.minus(&left);
+        let groups = self.batch.groups.iter().filter(|group| !group.counted);
+        self.done.join(&read.common(&groups.map(Group::places).collect()));
         self.todo = left;
     }
 

@@ -10,10 +10,10 @@ use super::super::marks::Marks;
 use super::super::past::Past;
 use super::super::read::{Found, Worker};
 use super::super::refused::Told;
-use super::super::saved::{Own, State};
+use super::super::saved::{Own, State, decode_runs, encode_runs};
 use super::super::together::Pending;
 use super::{Gather, Supply};
-use crate::comm::Op;
+use crate::comm::{Op, ROOT};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::partition::Ranges;
@@ -22,8 +22,6 @@ use crate::store::checkpoint::{self, Saved};
 /// What a run begins with.
 #[derive(Default)]
 pub(super) struct Begin {
-    /// On all ranks.
-    pub done: Ranges,
     /// On all ranks.
     pub waiting: Vec<Pending>,
     /// On root.
@@ -52,15 +50,19 @@ impl Begin {
             mine.done.join(&part.done);
             mine.unread.join(&part.unread);
             if index == 0 && comm.is_root() {
-                (mine.names, mine.waiting) = (part.names, part.waiting);
+                (mine.names, mine.waiting, mine.runs) = (part.names, part.waiting, part.runs);
             }
             counts.push(part.counts);
         }
-        let done = everywhere(context, &mine.done)?;
-        let unread = everywhere(context, &mine.unread)?;
+        let (done, unread) = (everywhere(context, &mine.done)?, everywhere(context, &mine.unread)?);
         let waiting = comm.decide(|| Ok(mine.waiting))?;
-        let past = Some(Past { since: state.since, unread });
-        Ok(Self { done, waiting, names: mine.names, counts, past, state: Some(state) })
+        let mut bytes = Vec::new();
+        encode_runs(&mine.runs, &mut bytes);
+        let runs = comm.broadcast_bytes(ROOT, bytes);
+        let runs = decode_runs(&mut &runs[..]).ok_or_else(|| Error::internal("earlier runs"))?;
+        let runs = runs.into_iter().chain([(state.since, done)]).collect();
+        let past = Some(Past { runs, unread });
+        Ok(Self { waiting, names: mine.names, counts, past, state: Some(state) })
     }
 }
 
@@ -168,7 +170,9 @@ impl Gather<'_> {
                 (listing.names(), self.together.waiting().cloned().collect())
             }
         };
-        let own = Own { done: self.done.clone(), unread, names, waiting, counts };
+        let runs = self.past.as_ref().filter(|_| comm.is_root()).map(|past| past.runs.clone());
+        let (done, runs) = (self.done.clone(), runs.unwrap_or_default());
+        let own = Own { done, runs, unread, names, waiting, counts };
         Ok(Saved { head, part: own.encode(), kept: Vec::new() })
     }
 

@@ -123,7 +123,9 @@ mod tests {
 
     fn counted(values: &[i64], kind: Kind, limits: Limits) -> Histogram {
         let mut histogram = Histogram::with_tuning(kind, limits, 1 << 20, SMALL).unwrap();
-        values.iter().for_each(|&value| assert!(histogram.add(value)));
+        for &value in values {
+            assert!(histogram.add(value));
+        }
         histogram
     }
 
