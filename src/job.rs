@@ -67,7 +67,8 @@ pub trait Job<'a>: Sized {
     /// When any rank fails.
     fn compute(&mut self, round: u64) -> Result<Step>;
     /// Puts on the disk what is done, and says what a run needs to go on from here: after a pause, before a
-    /// round, or when the outputs are complete. Runs without checkpoints do not call it.
+    /// round, when the outputs are complete, or after a step that ended with [`Kind::Stopped`]. Runs without
+    /// checkpoints do not call it.
     ///
     /// # Errors
     /// When any rank fails.
@@ -169,29 +170,45 @@ fn phases<'a, J: Job<'a>>(
 ) -> Result<Findings> {
     let meter = &context.meter;
     let mut job = meter.phase(Phase::Plan, || J::plan(request, context, found))?;
-    let mut round = 0;
-    loop {
-        pause(context, &mut job)?;
-        if round >= job.rounds() {
-            break;
+    let findings = match work(context, &mut job) {
+        Err(error) if error.kind == Kind::Stopped => {
+            // What the ranks agree on says more than what one was doing.
+            let wish = context.saves.as_ref().map(|saves| saves.breaks.agreed(&context.comm));
+            save(context, &mut job)?;
+            let why = if let Some(Wish::Stop(why)) = wish { why } else { error.message };
+            return Err(stopped(context, &why));
         }
-        while step(context, &mut job, Phase::Compute, |job| job.compute(round))? == Step::Paused {
-            pause(context, &mut job)?;
-        }
-        step(context, &mut job, Phase::Exchange, |job| job.exchange(round))?;
-        step(context, &mut job, Phase::Verify, |job| job.verify(round))?;
-        step(context, &mut job, Phase::Write, |job| job.write(round))?;
-        round += 1;
-    }
-    meter.phase(Phase::Write, || job.complete())?;
-    let concluded = meter.phase(Phase::Verify, || job.conclude());
-    let findings = or_stop(context, &mut job, concluded)?;
+        ended => ended?,
+    };
     meter.phase(Phase::Write, || job.publish())?;
     Ok(findings)
 }
 
-/// Collective. A break between two pieces of work: writes a checkpoint when one is due, and ends the run when
-/// it is to stop.
+/// From the first round to findings, or to the wish to stop, for which there is no checkpoint yet.
+fn work<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<Findings> {
+    let meter = &context.meter;
+    let mut round = 0;
+    loop {
+        pause(context, job)?;
+        if round >= job.rounds() {
+            break;
+        }
+        while step(context, Phase::Compute, || job.compute(round))? == Step::Paused {
+            pause(context, job)?;
+        }
+        step(context, Phase::Exchange, || job.exchange(round))?;
+        step(context, Phase::Verify, || job.verify(round))?;
+        step(context, Phase::Write, || job.write(round))?;
+        round += 1;
+    }
+    meter.phase(Phase::Write, || job.complete())?;
+    meter.phase(Phase::Verify, || job.conclude())
+}
+
+/// Collective. A break between two pieces of work: writes a checkpoint when one is due.
+///
+/// # Errors
+/// [`Kind::Stopped`] when the run is to stop.
 fn pause<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
     let Some(saves) = &context.saves else { return Ok(()) };
     match saves.breaks.agreed(&context.comm) {
@@ -206,10 +223,7 @@ fn pause<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
             saves.breaks.saved(&context.comm, took);
             Ok(())
         }
-        Wish::Stop(why) => {
-            save(context, job)?;
-            Err(stopped(context, &why))
-        }
+        Wish::Stop(why) => Err(Error::stopped(why)),
     }
 }
 
@@ -230,31 +244,12 @@ fn stopped(context: &Context, why: &str) -> Error {
 }
 
 /// One phase of one round, timed, with an end that all ranks agree on.
-fn step<'a, J: Job<'a>, R>(
-    context: &Context,
-    job: &mut J,
-    phase: Phase,
-    work: impl FnOnce(&mut J) -> Result<R>,
-) -> Result<R> {
-    let done = context.meter.phase(phase, || {
-        let done = work(job)?;
+fn step<R>(context: &Context, phase: Phase, work: impl FnOnce() -> Result<R>) -> Result<R> {
+    context.meter.phase(phase, || {
+        let done = work()?;
         context.comm.agree(context.fault.after(phase))?;
         Ok(done)
-    });
-    or_stop(context, job, done)
-}
-
-/// Collective. Where work was given up because the run is to stop: writes a checkpoint of what was done.
-fn or_stop<'a, J: Job<'a>, R>(context: &Context, job: &mut J, done: Result<R>) -> Result<R> {
-    match done {
-        Err(error) if error.kind == Kind::Stopped => {
-            let wish = context.saves.as_ref().map(|saves| saves.breaks.agreed(&context.comm));
-            save(context, job)?;
-            let why = if let Some(Wish::Stop(why)) = wish { why } else { error.message };
-            Err(stopped(context, &why))
-        }
-        done => done,
-    }
+    })
 }
 
 /// Collective. Root writes the record, of a failure too.

@@ -40,6 +40,21 @@ const IMPATIENT_AFTER: Duration = Duration::from_millis(500);
 /// Before the end of a Slurm job so much is kept for the checkpoint, or half of the job's time if less.
 const SLURM_RESERVE: Duration = Duration::from_secs(30);
 
+/// For tests: pieces of work that this rank still does before it is asked to stop; 0 for no such wish.
+static PIECES_LEFT: AtomicU64 = AtomicU64::new(0);
+
+/// A piece of work begins. From any thread, for the price of reading a number; where a test said
+/// `DCOMP_STOP_AFTER_PIECES=N`, the Nth one acts as SIGUSR1.
+pub fn count_piece() {
+    if PIECES_LEFT.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let one_less = |left: u64| left.checked_sub(1);
+    if PIECES_LEFT.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) == Ok(1) {
+        take(SIGUSR1);
+    }
+}
+
 /// Whether work should come to a break. From any thread, for the price of reading a flag.
 pub fn wanted() -> bool {
     WANTED.load(Ordering::Relaxed)
@@ -138,6 +153,9 @@ pub struct Breaks {
 impl Breaks {
     /// Collective in that all ranks make one. The run began `elapsed` ago and may take `max_time`.
     pub fn new(every: Duration, max_time: Option<Duration>, elapsed: Duration) -> Self {
+        let pieces =
+            std::env::var("DCOMP_STOP_AFTER_PIECES").ok().and_then(|text| text.parse().ok());
+        PIECES_LEFT.store(pieces.unwrap_or(0), Ordering::SeqCst);
         let now = Instant::now();
         let by_time = max_time.map(|most| (now + most.saturating_sub(elapsed), MAX_TIME));
         let by_slurm = slurm_left().map(|left| {

@@ -37,6 +37,7 @@ mod scaling_edges;
 mod sorting;
 mod storm;
 mod survive;
+mod survive_counter;
 mod survive_sort;
 mod tidy;
 mod touch;

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use crate::num::{floor_u64, len_f64, to_f64, to_u64, to_usize};
-use crate::partition::block;
+use crate::partition::{Ranges, block};
 use crate::store::files::{Names, Trust};
 
 /// Files of one directory.
@@ -19,11 +19,25 @@ pub struct Group {
     pub trust: Trust,
     /// Which of the inputs the files came from, for its bytes in the record.
     pub source: u32,
+    /// The place of the first name in the list of all inputs; the others follow it.
+    pub first: u64,
+    /// Whether an earlier run counted the files, so that this one only looks whether they have changed.
+    pub counted: bool,
     /// The names.
     pub names: Names,
 }
 
 impl Group {
+    /// Files to be read, whose places are still to be given.
+    pub fn new(directory: Vec<u8>, trust: Trust, source: u32, names: Names) -> Self {
+        Self { directory, trust, source, first: 0, counted: false, names }
+    }
+
+    /// The places of the names.
+    pub fn places(&self) -> Range<u64> {
+        self.first..self.first + to_u64(self.names.len())
+    }
+
     /// The path of a name, as a user would write it.
     pub fn path(&self, index: usize) -> Vec<u8> {
         let name = self.names.get(index).to_bytes();
@@ -57,21 +71,35 @@ impl Batch {
         self.groups.iter().all(|group| group.names.is_empty())
     }
 
-    /// The groups that a range of files touches, each with the range of its names.
-    pub fn cut(&self, range: Range<usize>) -> impl Iterator<Item = (&Group, Range<usize>)> {
-        let mut first = 0;
+    /// Gives the files their places in the list of all inputs, from `first` on.
+    pub fn number(&mut self, mut first: u64) {
+        for group in &mut self.groups {
+            group.first = first;
+            first = group.places().end;
+        }
+    }
+
+    /// The places of all names.
+    pub fn places(&self) -> Ranges {
+        self.groups.iter().map(Group::places).collect()
+    }
+
+    /// The groups that a range of places touches, each with the range of its names.
+    pub fn cut(&self, range: Range<u64>) -> impl Iterator<Item = (&Group, Range<usize>)> {
         self.groups.iter().filter_map(move |group| {
-            let start = first;
-            first += group.names.len();
-            let (from, to) = (range.start.max(start), range.end.min(first));
-            (from < to).then(|| (group, from - start..to - start))
+            let places = group.places();
+            let (from, to) = (range.start.max(places.start), range.end.min(places.end));
+            let name = |place| to_usize(place - places.start);
+            (from < to).then(|| (group, name(from)..name(to)))
         })
     }
 
-    /// The files of a range, as bytes.
-    pub fn encode(&self, range: Range<usize>, out: &mut Vec<u8>) {
-        for (group, names) in self.cut(range) {
+    /// The files of these places, as bytes; `counted` goes with them.
+    pub fn encode(&self, places: &Ranges, counted: bool, out: &mut Vec<u8>) {
+        for (group, names) in places.iter().flat_map(|range| self.cut(range)) {
             out.push(u8::from(group.trust == Trust::Given));
+            out.push(u8::from(counted));
+            out.extend((group.first + to_u64(names.start)).to_le_bytes());
             out.extend(group.source.to_le_bytes());
             put(out, &group.directory);
             put(out, group.names.slice(names));
@@ -84,14 +112,17 @@ impl Batch {
     /// A sentence, when the bytes are cut short.
     pub fn decode(mut bytes: &[u8]) -> Result<Self, String> {
         let mut groups = Vec::new();
-        while let Some((&given, rest)) = bytes.split_first() {
-            bytes = rest;
-            let trust = if given == 1 { Trust::Given } else { Trust::Listed };
+        while !bytes.is_empty() {
+            let flags = take(&mut bytes, 2)?;
+            let trust = if flags[0] == 1 { Trust::Given } else { Trust::Listed };
+            let counted = flags[1] == 1;
+            let first = take(&mut bytes, 8)?.try_into().expect("eight bytes");
             let source = take(&mut bytes, 4)?.try_into().expect("four bytes");
             let directory = get(&mut bytes)?.to_vec();
             let names = Names::from_bytes(get(&mut bytes)?.to_vec())
                 .map_err(|problem| problem.to_string())?;
-            groups.push(Group { directory, trust, source: u32::from_le_bytes(source), names });
+            let (first, source) = (u64::from_le_bytes(first), u32::from_le_bytes(source));
+            groups.push(Group { directory, trust, source, first, counted, names });
         }
         Ok(Self { groups })
     }
@@ -138,12 +169,12 @@ mod tests {
         for name in names {
             list.push(name.as_bytes()).unwrap();
         }
-        Group { directory: directory.into(), trust, source: 3, names: list }
+        Group::new(directory.into(), trust, 3, list)
     }
 
     #[test]
     fn parts_of_a_batch_are_the_batch() {
-        let batch = Batch {
+        let mut batch = Batch {
             groups: vec![
                 group("a", &["1", "2", "3"], Trust::Listed),
                 group("", &[], Trust::Given),
@@ -151,12 +182,20 @@ mod tests {
             ],
         };
         assert_eq!(batch.len(), 5);
+        batch.number(70);
         for cut in 0..=5 {
             let (mut low, mut high) = (Vec::new(), Vec::new());
-            batch.encode(0..cut, &mut low);
-            batch.encode(cut..5, &mut high);
+            let middle = 70 + to_u64(cut);
+            batch.encode(&(70..middle).into(), false, &mut low);
+            batch.encode(&(middle..75).into(), true, &mut high);
             let parts = [Batch::decode(&low).unwrap(), Batch::decode(&high).unwrap()];
             assert_eq!((parts[0].len(), parts[1].len()), (cut, 5 - cut));
+            assert_eq!(
+                (parts[0].places(), parts[1].places()),
+                ((70..middle).into(), (middle..75).into())
+            );
+            assert!(parts[0].groups.iter().all(|group| !group.counted));
+            assert!(parts[1].groups.iter().all(|group| group.counted));
             let paths = |batch: &Batch| -> Vec<Vec<u8>> {
                 let groups = batch.groups.iter();
                 groups

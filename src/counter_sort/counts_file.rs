@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::combine::Combined;
 use super::emit::Entry;
-use super::output::provenance;
+use super::output::{provenance, unless_stopped};
 use crate::context::Context;
 use crate::error::Result;
 use crate::measure::record::FileSum;
@@ -70,6 +70,7 @@ impl<'a> CountsFile<'a> {
                 part.write_at(0, HEADER.as_bytes())?;
             }
             for entries in share.chunks(ENTRIES) {
+                unless_stopped()?;
                 let text = lines(entries);
                 part.write_at(at, &text)?;
                 at += to_u64(text.len());
@@ -98,6 +99,7 @@ impl<'a> CountsFile<'a> {
         let mut at = 8 * comm.exclusive_scan(to_u64(share.len()));
         let mut write = || {
             for entries in share.chunks(ENTRIES) {
+                unless_stopped()?;
                 let values: Vec<i64> = entries.iter().map(|entry| entry.value).collect();
                 let counts: Vec<u64> = entries.iter().map(|entry| entry.count).collect();
                 file.part().write_at(file.offset(0) + at, bytemuck::cast_slice(&values))?;

@@ -26,7 +26,7 @@ use crate::store::files::{SLACK, Trust};
 const CHUNK: usize = 256 << 10;
 
 /// Least bytes of a part.
-const PART_MIN: u64 = 4 << 20;
+pub const PART_MIN: u64 = 4 << 20;
 
 /// Most parts of a round.
 const PARTS_MAX: u64 = 4096;
@@ -53,17 +53,18 @@ pub struct Part {
     pub bytes: Range<u64>,
 }
 
-/// Cuts files into parts, in order, for that many workers; equal input gives equal parts on all ranks.
-pub fn parts(files: &[Large], workers: u64, least: Option<u64>) -> Vec<Part> {
-    let total: u64 = files.iter().map(|file| file.size).sum();
+/// Cuts stretches of files into parts, in order, for that many workers; equal input gives equal parts on all
+/// ranks.
+pub fn parts(stretches: &[Part], workers: u64, least: u64) -> Vec<Part> {
+    let total: u64 = stretches.iter().map(|part| part.bytes.end - part.bytes.start).sum();
     let fair = total.div_ceil(workers.max(1)).div_ceil(4);
-    let each = fair.clamp(least.unwrap_or(PART_MIN).max(1), u64::MAX).max(total / PARTS_MAX);
+    let each = fair.max(least).max(1).max(total / PARTS_MAX);
     let mut all = Vec::new();
-    for (file, large) in files.iter().enumerate() {
-        let mut at = 0;
-        while at < large.size {
-            let end = at.saturating_add(each).min(large.size);
-            all.push(Part { file, bytes: at..end });
+    for Part { file, bytes } in stretches {
+        let mut at = bytes.start;
+        while at < bytes.end {
+            let end = at.saturating_add(each).min(bytes.end);
+            all.push(Part { file: *file, bytes: at..end });
             at = end;
         }
     }

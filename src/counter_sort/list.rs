@@ -36,10 +36,18 @@ enum Source {
     List(Box<dyn BufRead>, PathBuf, u8, u32),
 }
 
+/// A directory that is being read, and the directories found in it.
+struct Open {
+    entries: OwningIter,
+    path: PathBuf,
+    source: u32,
+    below: Vec<PathBuf>,
+}
+
 /// Lists the inputs.
 pub struct Lister {
     sources: VecDeque<Source>,
-    open: Option<(OwningIter, PathBuf, u32)>,
+    open: Option<Open>,
     /// Device and inode of outputs that exist and will be replaced: no input may be one of them.
     replaced: Vec<(u64, u64)>,
     /// Links that were not followed.
@@ -47,6 +55,9 @@ pub struct Lister {
     /// What could not be read or is no file.
     pub unread: Unread,
 }
+
+/// Names that are listed before it is asked again whether more are wanted.
+const AT_ONCE: usize = 4096;
 
 /// Longest path that Linux takes, and so the longest name in a list.
 const NAME_MAX: u64 = 4096;
@@ -96,28 +107,19 @@ impl Lister {
         self.open.is_none() && self.sources.is_empty()
     }
 
-    /// The next files, at most `most`; fewer only at the end.
+    /// The next files, at most `most`; fewer only at the end, or when it does not go on any more, which is
+    /// asked now and then.
     ///
     /// # Errors
     /// When a list of names cannot be read.
-    pub fn next(&mut self, most: usize) -> Result<Batch> {
+    pub fn next(&mut self, most: usize, goes_on: &dyn Fn() -> bool) -> Result<Batch> {
         let mut batch = Batch::default();
         let mut room = most;
         while room > 0 {
-            if let Some((entries, path, source)) = &mut self.open {
-                let mut names = Names::new();
-                let below =
-                    walk(entries, path, room, &mut names, &mut self.links, &mut self.unread);
-                room -= names.len();
-                let (directory, source) = (path.as_os_str().as_bytes().to_vec(), *source);
-                if !names.is_empty() {
-                    batch.groups.push(Group { directory, trust: Trust::Listed, source, names });
-                }
-                if room > 0 {
-                    self.open = None;
-                }
-                for path in below.into_iter().rev() {
-                    self.sources.push_front(Source::Directory(path, source, false));
+            if self.open.is_some() {
+                self.walk(&mut room, &mut batch);
+                if !goes_on() {
+                    break;
                 }
                 continue;
             }
@@ -130,16 +132,39 @@ impl Lister {
                 }
                 Some(Source::List(mut list, path, end, source)) => {
                     let before = batch.groups.len().saturating_sub(1);
-                    let taken = take(&mut list, &path, end, (source, room), &mut batch)?;
+                    let some = room.min(AT_ONCE);
+                    let taken = take(&mut list, &path, end, (source, some), &mut batch)?;
                     self.spare_inputs(&batch.groups[before..])?;
-                    if taken == room {
+                    if taken == some {
                         self.sources.push_front(Source::List(list, path, end, source));
                     }
                     room -= taken;
+                    if !goes_on() {
+                        break;
+                    }
                 }
             }
         }
         Ok(batch)
+    }
+
+    /// Reads on in the open directory. Those below come after all its files, however it is cut into batches:
+    /// the order of the list must not depend on the number of ranks.
+    fn walk(&mut self, room: &mut usize, batch: &mut Batch) {
+        let Some(open) = &mut self.open else { return };
+        let mut names = Names::new();
+        let is_end =
+            walk(open, (*room).min(AT_ONCE), &mut names, &mut self.links, &mut self.unread);
+        *room -= names.len();
+        if !names.is_empty() {
+            let directory = open.path.as_os_str().as_bytes().to_vec();
+            batch.groups.push(Group::new(directory, Trust::Listed, open.source, names));
+        }
+        if is_end && let Some(Open { below, source, .. }) = self.open.take() {
+            for path in below.into_iter().rev() {
+                self.sources.push_front(Source::Directory(path, source, false));
+            }
+        }
     }
 
     /// Refuses names of a list that are outputs. They are looked at only when an output exists.
@@ -166,7 +191,10 @@ impl Lister {
         let mut flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         flags.set(OFlag::O_NOFOLLOW, !follow);
         match again(|| Dir::open(&path, flags, Mode::empty())) {
-            Ok(dir) => self.open = Some((dir.into_iter(), path, source)),
+            Ok(dir) => {
+                let (entries, below) = (dir.into_iter(), Vec::new());
+                self.open = Some(Open { entries, path, source, below });
+            }
             Err(cause) => {
                 let name = path.as_os_str().as_bytes().to_vec();
                 self.unread.push(Refused::file(name, &cause.into()));
@@ -217,7 +245,7 @@ fn given(batch: &mut Batch, name: &[u8], source: u32) -> Result<()> {
     };
     if !batch.groups.last().is_some_and(fits) {
         let names = Names::new();
-        batch.groups.push(Group { directory: Vec::new(), trust: Trust::Given, source, names });
+        batch.groups.push(Group::new(Vec::new(), Trust::Given, source, names));
     }
     let group = batch.groups.last_mut().expect("pushed if there was none");
     group.names.push(name).map_err(|_| {
@@ -228,23 +256,21 @@ fn given(batch: &mut Batch, name: &[u8], source: u32) -> Result<()> {
     })
 }
 
-/// Reads at most `room` files of a directory; returns the directories found.
+/// Reads at most `room` files of a directory; whether that was its end.
 fn walk(
-    entries: &mut OwningIter,
-    path: &Path,
+    Open { entries, path, below, .. }: &mut Open,
     room: usize,
     names: &mut Names,
     links: &mut u64,
     unread: &mut Unread,
-) -> Vec<PathBuf> {
-    let mut below = Vec::new();
+) -> bool {
     while names.len() < room {
         let entry = match entries.next() {
-            None => break,
+            None => return true,
             Some(Ok(entry)) => entry,
             Some(Err(cause)) => {
                 unread.push(Refused::file(path.as_os_str().as_bytes().to_vec(), &cause.into()));
-                break;
+                return true;
             }
         };
         let name = entry.file_name().to_bytes();
@@ -269,7 +295,7 @@ fn walk(
             }
         }
     }
-    below
+    false
 }
 
 /// For file systems that do not tell the type with the name.

@@ -14,17 +14,23 @@ pub mod grammar;
 pub mod histogram;
 pub mod large;
 mod list;
+mod marks;
 mod output;
+mod past;
 mod read;
 pub mod refused;
+mod saved;
 pub mod spec;
 pub mod stats;
+mod supply;
 pub mod template;
+mod together;
 pub mod verify;
 
 use combine::{Combined, combine};
 use counts_file::CountsFile;
-use gather::{Gathered, gather};
+use gather::{Gather, Gathered};
+use histogram::stored;
 use output::{Seen, SortedFile};
 use refused::{Refused, TOLD, at_most, sentence};
 use serde_json::{Value, json};
@@ -37,7 +43,8 @@ use crate::job::{Job, Request, Step};
 use crate::measure::Phase;
 use crate::measure::record::{FileSum, Findings};
 use crate::num::{to_u64, to_usize};
-use crate::store::checkpoint::Found;
+use crate::stop;
+use crate::store::checkpoint::{Found, Saved};
 
 /// The part of a rank's memory that counters may use, when the user did not say: half of what is free.
 pub fn memory_bytes(spec: &Spec, local_ranks: u64) -> u64 {
@@ -53,6 +60,7 @@ pub struct CountSort<'a> {
     context: &'a Context,
     force: bool,
     memory_bytes: u64,
+    gather: Gather<'a>,
     gathered: Option<Gathered>,
     combined: Option<Combined>,
     sorted: Option<SortedFile<'a>>,
@@ -81,7 +89,7 @@ impl<'a> Job<'a> for CountSort<'a> {
     fn plan(
         request: &'a Request<Spec>,
         context: &'a Context,
-        _found: Option<&Found>,
+        found: Option<&Found>,
     ) -> Result<Self> {
         let Request { spec, force } = request;
         let memory_bytes = memory_bytes(spec, context.comm.place().local_size);
@@ -90,6 +98,7 @@ impl<'a> Job<'a> for CountSort<'a> {
             context,
             force: *force,
             memory_bytes,
+            gather: Gather::new(spec, context, memory_bytes, found)?,
             gathered: None,
             combined: None,
             sorted: None,
@@ -100,30 +109,31 @@ impl<'a> Job<'a> for CountSort<'a> {
     }
 
     fn compute(&mut self, _round: u64) -> Result<Step> {
-        let gathered = gather(self.spec, self.context, self.memory_bytes)?;
-        self.totals = totals(self.context, &gathered);
+        if !self.gather.go_on()? {
+            return Ok(Step::Paused);
+        }
+        let gathered = self.gather.finish()?;
+        self.totals = totals(self.context, &self.gather, &gathered);
         self.gathered = Some(gathered);
         Ok(Step::Done)
     }
 
     fn exchange(&mut self, _round: u64) -> Result<()> {
-        let mut gathered = self.gathered.take().expect("computed before");
-        let told = std::mem::take(&mut gathered.found.told);
-        self.told = told.gathered(&self.context.comm);
+        self.told = self.gather.told().gathered(&self.context.comm);
         let Totals { refused, files_refused, .. } = self.totals;
         if self.spec.on_error == OnError::Fail && refused + files_refused > 0 {
             return Err(Error::bad_input(sentence(&self.told, refused, files_refused)));
         }
-        let counts = std::mem::take(&mut gathered.counts);
+        self.unless_stopped()?;
+        let counts = self.gathered.take().expect("computed before").counts;
         let form = output::form(self.spec.output_format);
         let wish = self.spec.combine;
         let mut combined = combine(self.context, counts, wish, form, self.memory_bytes)?;
         if self.context.fault.flips(Phase::Exchange) {
             combined.flip();
         }
-        self.gathered = Some(gathered);
         self.combined = Some(combined);
-        Ok(())
+        self.unless_stopped()
     }
 
     fn verify(&mut self, _round: u64) -> Result<()> {
@@ -154,6 +164,17 @@ impl<'a> Job<'a> for CountSort<'a> {
         Ok(())
     }
 
+    fn save(&mut self) -> Result<Saved> {
+        let mut counts = None;
+        if let Some(combined) = &self.combined {
+            let entries = combined.share().iter().copied();
+            stored::encode(entries, counts.get_or_insert_default());
+        } else if let Some(gathered) = &self.gathered {
+            stored::encode(gathered.counts.entries(), counts.get_or_insert_default());
+        }
+        self.gather.save(counts)
+    }
+
     fn conclude(&mut self) -> Result<Findings> {
         let sorted = self.sorted.as_ref().expect("written before");
         let (file, seen) = sorted.verify()?;
@@ -163,18 +184,17 @@ impl<'a> Job<'a> for CountSort<'a> {
             outputs.push(counts.verify()?);
         }
         let result = self.result(&seen)?;
-        let gathered = self.gathered.as_ref().expect("computed before");
-        let mut bytes = gathered.found.bytes.clone();
-        bytes.resize(gathered.inputs.len(), 0);
+        let inputs = self.gather.inputs();
+        let mut bytes = self.gather.found().bytes.clone();
+        bytes.resize(inputs.len(), 0);
         self.context.comm.all_reduce(Op::Sum, &mut bytes);
         let mut moved = [self.combined().moved_bytes];
         self.context.comm.all_reduce(Op::Sum, &mut moved);
-        let input: Vec<FileSum> = gathered
-            .inputs
-            .iter()
+        let input: Vec<FileSum> = inputs
+            .into_iter()
             .zip(&bytes)
             .take(TOLD)
-            .map(|(path, &bytes)| FileSum { path: path.clone(), bytes, crc64: String::new() })
+            .map(|(path, &bytes)| FileSum { path, bytes, crc64: String::new() })
             .collect();
         let written: u64 = outputs.iter().map(|file| file.bytes).sum();
         Ok(Findings {
@@ -204,6 +224,22 @@ impl<'a> Job<'a> for CountSort<'a> {
 }
 
 impl CountSort<'_> {
+    /// Collective. After counting, which is most of the work, a run that is to end has a checkpoint of all
+    /// counts; what follows is done again.
+    fn unless_stopped(&self) -> Result<()> {
+        if self.context.saves.is_none() {
+            return Ok(());
+        }
+        self.context.look();
+        let mut ends = [u64::from(stop::must_end())];
+        self.context.comm.all_reduce(Op::Max, &mut ends);
+        if ends[0] == 0 {
+            Ok(())
+        } else {
+            Err(Error::stopped("asked to stop when all was counted"))
+        }
+    }
+
     fn combined(&self) -> &Combined {
         self.combined.as_ref().expect("combined before")
     }
@@ -316,16 +352,16 @@ fn statistics(context: &Context, combined: &Combined, top: usize) -> Result<Valu
 }
 
 /// Collective. Sums over all ranks.
-fn totals(context: &Context, gathered: &Gathered) -> Totals {
-    let found = &gathered.found;
+fn totals(context: &Context, gather: &Gather<'_>, gathered: &Gathered) -> Totals {
+    let (found, (unlisted, links)) = (gather.found(), gather.unlisted());
     let mut sums = [
         found.files,
-        found.files_refused,
+        found.files_refused + unlisted,
         found.accepted,
         found.refused,
         found.blank_lines,
         gathered.counted,
-        gathered.links,
+        links,
     ];
     context.comm.all_reduce(Op::Sum, &mut sums);
     // Checksums add up with wrapping, which a sum of the ranks' halves does too.

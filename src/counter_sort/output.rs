@@ -19,6 +19,8 @@ use crate::error::{Error, Result};
 use crate::measure::record::FileSum;
 use crate::num::{to_u64, to_usize};
 use crate::partition::aligned_block;
+use crate::stop;
+use crate::store;
 use crate::store::columns_file::{Column, ColumnsFile};
 use crate::store::crc::{self, Extent};
 use crate::store::files::SLACK;
@@ -154,6 +156,7 @@ impl<'a> SortedFile<'a> {
         let written = self.context.threads.map(&self.cuts(&combined.bytes()), |range| {
             let mut whole: Option<Extent> = None;
             emit(form, slab, range.clone(), PIECE, |offset, bytes| {
+                unless_stopped()?;
                 let extent = writer.write_at(start + offset, bytes)?;
                 whole = Some(match whole {
                     None => extent,
@@ -240,6 +243,20 @@ impl<'a> SortedFile<'a> {
     }
 }
 
+/// The error that ends the writing of an output when the run is to end: it follows from the counts, which a
+/// checkpoint keeps.
+///
+/// # Errors
+/// [`Error::stopped`].
+pub fn unless_stopped() -> Result<()> {
+    stop::count_piece();
+    if stop::must_end() {
+        Err(Error::stopped("asked to stop while the output was written"))
+    } else {
+        Ok(())
+    }
+}
+
 /// What HDF5 outputs say about their making; nothing about the machine.
 pub fn provenance(title: &str) -> Vec<(&'static str, Value)> {
     let source = format!("dcomp {} counter-sort", env!("CARGO_PKG_VERSION"));
@@ -276,6 +293,7 @@ pub(super) fn read_back(
     let mut at = range.start;
     while at < range.end {
         let length = PIECE.min(to_usize(range.end - at));
+        store::unless_stopped()?;
         file.read_exact_at(&mut buffer[SLACK..SLACK + length], at)?;
         let piece = &buffer[SLACK..SLACK + length];
         crc64 = crc::combine(crc64, crc::checksum(piece), to_u64(length));

@@ -2,29 +2,37 @@
 //!
 //! Each thread has a reader, a histogram and its own totals; they draw pieces of the batch from one
 //! counter of the rank. Files that fit a buffer are read whole, larger ones in chunks, and those
-//! beyond [`Reading::split_bytes`] are left for all ranks together.
+//! beyond [`Reading::split_bytes`] are left for all ranks together. When a break is wanted, no thread begins
+//! another file, and what was not begun is left.
 
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
+use serde::{Deserialize, Serialize};
 
 use super::batch::{Batch, Group};
 use super::grammar::{self, Refusal, Sink};
 use super::histogram::Histogram;
 use super::large::{self, Large, Trouble};
+use super::past::Past;
 use super::refused::{Refused, Told};
 use super::spec::Io;
-use crate::num::to_u64;
+use crate::num::{to_u64, to_usize};
+use crate::partition::Ranges;
+use crate::stop;
 use crate::store::again;
 use crate::store::files::{Files, Openat, Problem, SMALL_MAX, Trust, Uring, Visitor};
 use crate::threads::Threads;
 
 /// Files that a thread draws at once.
-const DRAWN: usize = 256;
+const DRAWN: u64 = 256;
+
+/// Files after which the main thread looks for what other ranks say: so few that slow ones do not keep it.
+const BETWEEN_LOOKS: u64 = 16;
 
 /// Files in flight in one ring.
 const DEPTH: u32 = 64;
@@ -42,7 +50,7 @@ impl Reading {
     /// The usual sizes; `DCOMP_SMALL_BYTES` and `DCOMP_SPLIT_BYTES` force tiny ones in tests.
     pub fn new() -> Self {
         let forced = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        let small = forced("DCOMP_SMALL_BYTES").map(crate::num::to_usize);
+        let small = forced("DCOMP_SMALL_BYTES").map(to_usize);
         Self {
             small_max: small.unwrap_or(SMALL_MAX).max(1),
             split_bytes: forced("DCOMP_SPLIT_BYTES").unwrap_or(16 << 20),
@@ -51,7 +59,7 @@ impl Reading {
 }
 
 /// What a thread or a rank has found; adds up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Found {
     /// Files read to their end.
     pub files: u64,
@@ -67,18 +75,15 @@ pub struct Found {
     pub blank_lines: u64,
     /// The first of what was refused.
     pub told: Told,
-    /// A file that failed after some of its numbers were counted.
+    /// A file that failed after some of its numbers were counted. The run ends with that.
+    #[serde(skip)]
     pub spoilt: Option<Refused>,
 }
 
 impl Found {
     /// Adds bytes of an input.
     pub fn add_bytes(&mut self, source: u32, bytes: u64) {
-        let source = usize::try_from(source).expect("a 64-bit machine");
-        if self.bytes.len() <= source {
-            self.bytes.resize(source + 1, 0);
-        }
-        self.bytes[source] += bytes;
+        add_bytes(&mut self.bytes, source, bytes);
     }
 
     /// Adds the lines of a file or a part of one.
@@ -103,6 +108,15 @@ impl Found {
     }
 }
 
+/// Adds bytes of an input to a table of all inputs that grows.
+pub fn add_bytes(table: &mut Vec<u64>, source: u32, bytes: u64) {
+    let source = to_usize(source.into());
+    if table.len() <= source {
+        table.resize(source + 1, 0);
+    }
+    table[source] += bytes;
+}
+
 /// One thread's counters and totals.
 pub struct Worker {
     /// The thread's counters.
@@ -113,6 +127,19 @@ pub struct Worker {
     pub large: Vec<Large>,
     /// Files opened.
     pub opened: u64,
+    /// Places of files that could not be read.
+    pub unread: Vec<u64>,
+    /// Bytes, by input, of files that were only looked at.
+    pub looked_at: Vec<u64>,
+    /// The first of those that is not what it was.
+    pub changed: Option<Refused>,
+    /// Places that were drawn and not begun.
+    left: Vec<u64>,
+    /// Whether it has begun a file since it began to draw: some progress is made before any break.
+    has_begun: bool,
+    /// How often it was asked whether it begins a file.
+    asked: u64,
+    seen: Vec<bool>,
 }
 
 /// One thread's way to read. A ring belongs to the thread that made it, so it lasts for a batch.
@@ -144,37 +171,58 @@ pub fn available(io: Io, reading: Reading) -> (Io, Option<String>) {
 impl Worker {
     /// A worker that has found nothing yet.
     pub fn new(histogram: Histogram) -> Self {
-        Self { histogram, found: Found::default(), large: Vec::new(), opened: 0 }
+        Self {
+            histogram,
+            found: Found::default(),
+            large: Vec::new(),
+            opened: 0,
+            unread: Vec::new(),
+            looked_at: Vec::new(),
+            changed: None,
+            left: Vec::new(),
+            has_begun: false,
+            asked: 0,
+            seen: Vec::new(),
+        }
     }
 
-    fn read(&mut self, reader: &mut Reader, group: &Group, names: Range<usize>, reading: Reading) {
-        let directory = match open_directory(&group.directory) {
-            Ok(directory) => directory,
-            Err(cause) => {
-                for index in names {
-                    self.found.files_refused += 1;
-                    self.found.told.push(Refused::file(group.path(index), &cause));
-                }
-                return;
-            }
+    fn read(
+        &mut self,
+        reader: &mut Reader,
+        (group, names): (&Group, Range<usize>),
+        work: &Work<'_>,
+        look: &dyn Fn(),
+    ) {
+        let directory = open_directory(&group.directory);
+        let at = match &directory {
+            Ok(directory) => directory.as_ref().map_or(AT_FDCWD, AsFd::as_fd),
+            Err(_) => AT_FDCWD,
         };
-        self.opened += to_u64(names.len());
-        let at = directory.as_ref().map_or(AT_FDCWD, AsFd::as_fd);
+        let mut seen = std::mem::take(&mut self.seen);
+        seen.clear();
+        seen.resize(names.len(), false);
+        let (reading, first) = (work.reading, names.start);
+        let mut visitor = Counting { group, reading, at, worker: self, first, seen, look };
         let files = Files { dir: at, names: &group.names, trust: group.trust };
-        let Self { histogram, found, large, .. } = self;
-        let mut visitor = Counting { group, reading, at, histogram, found, large };
-        match reader {
-            Reader::Openat(plain) => {
-                plain.read_all(files, names, &mut visitor);
-            }
-            Reader::Uring(ring) => {
-                ring.read_all(files, names, &mut visitor);
-            }
+        match (&directory, work.past, reader) {
+            (_, Some(past), _) if group.counted => visitor.look_at(names.clone(), past, &directory),
+            (Err(cause), ..) => visitor.refuse(names.clone(), cause),
+            (_, _, Reader::Openat(plain)) => plain.read_all(files, names.clone(), &mut visitor),
+            (_, _, Reader::Uring(ring)) => ring.read_all(files, names.clone(), &mut visitor),
         }
+        self.seen = visitor.seen;
+        if !group.counted {
+            self.opened += to_u64(self.seen.iter().filter(|seen| **seen).count());
+        }
+        let unseen = names.zip(&self.seen).filter(|(_, seen)| !**seen);
+        self.left.extend(unseen.map(|(index, _)| group.first + to_u64(index)));
     }
 }
 
-fn open_directory(path: &[u8]) -> std::io::Result<Option<OwnedFd>> {
+/// An open directory; `None` is the working directory.
+type Directory = std::io::Result<Option<OwnedFd>>;
+
+fn open_directory(path: &[u8]) -> Directory {
     if path.is_empty() {
         return Ok(None);
     }
@@ -201,82 +249,175 @@ impl Sink for Lines<'_> {
     }
 }
 
-struct Counting<'a> {
+struct Counting<'a, 'w> {
     group: &'a Group,
     reading: Reading,
-    at: std::os::fd::BorrowedFd<'a>,
-    histogram: &'a mut Histogram,
-    found: &'a mut Found,
-    large: &'a mut Vec<Large>,
+    at: BorrowedFd<'a>,
+    worker: &'w mut Worker,
+    /// Which names have been dealt with, from the first one on.
+    first: usize,
+    seen: Vec<bool>,
+    look: &'a dyn Fn(),
 }
 
-impl Visitor for Counting<'_> {
+impl Counting<'_, '_> {
+    /// Marks a file as dealt with.
+    fn see(&mut self, index: usize) {
+        self.seen[index - self.first] = true;
+    }
+
+    /// Whether another file is begun: the first one always is.
+    fn begins(&mut self) -> bool {
+        let goes_on = !self.worker.has_begun || !stop::wanted();
+        self.worker.has_begun = true;
+        self.worker.asked += 1;
+        if self.worker.asked.is_multiple_of(BETWEEN_LOOKS) {
+            (self.look)();
+        }
+        goes_on
+    }
+
+    fn place(&self, index: usize) -> u64 {
+        self.group.first + to_u64(index)
+    }
+
+    /// Files that an earlier run counted.
+    fn look_at(&mut self, names: Range<usize>, past: &Past, directory: &Directory) {
+        for index in names {
+            if !self.begins() {
+                break;
+            }
+            let (name, trust, place) =
+                (self.group.names.get(index), self.group.trust, self.place(index));
+            let looked = match directory {
+                Ok(_) => past.look(self.at, name, trust, place),
+                Err(_) if past.unread.contains(place) => Ok(0),
+                Err(cause) => Err(format!("its directory cannot be opened: {cause}")),
+            };
+            match looked {
+                Ok(bytes) => add_bytes(&mut self.worker.looked_at, self.group.source, bytes),
+                Err(problem) => {
+                    let told = Refused { path: self.group.path(index), line: 0, problem };
+                    let first =
+                        self.worker.changed.take().map_or(told.clone(), |old| old.min(told));
+                    self.worker.changed = Some(first);
+                }
+            }
+            self.see(index);
+        }
+    }
+
+    /// Files of a directory that cannot be opened.
+    fn refuse(&mut self, names: Range<usize>, cause: &std::io::Error) {
+        for index in names {
+            let problem = Refused::file(self.group.path(index), cause);
+            self.unread(index, problem);
+        }
+    }
+
+    fn unread(&mut self, index: usize, told: Refused) {
+        let place = self.place(index);
+        self.worker.found.files_refused += 1;
+        self.worker.found.told.push(told);
+        self.worker.unread.push(place);
+        self.see(index);
+    }
+}
+
+impl Visitor for Counting<'_, '_> {
+    fn goes_on(&mut self) -> bool {
+        stop::count_piece();
+        self.begins()
+    }
+
     fn small(&mut self, index: usize, buffer: &[u8], from: usize) {
-        let (group, told) = (self.group, &mut self.found.told);
+        self.see(index);
+        let (group, Worker { histogram, found, .. }) = (self.group, &mut *self.worker);
+        let told = &mut found.told;
         let mut refusals =
             |refusal: Refusal| told.push(Refused::line(group.path(index), &refusal, 0));
-        let mut lines = Lines { histogram: self.histogram, refusals: &mut refusals };
+        let mut lines = Lines { histogram, refusals: &mut refusals };
         let tally = grammar::parse_file(buffer, from, &mut lines);
-        self.found.add_lines(tally);
-        self.found.files += 1;
-        self.found.add_bytes(group.source, to_u64(buffer.len() - from));
+        found.add_lines(tally);
+        found.files += 1;
+        found.add_bytes(group.source, to_u64(buffer.len() - from));
     }
 
     fn large(&mut self, index: usize, size: u64) {
-        let group = self.group;
+        self.see(index);
+        let (group, Worker { histogram, found, large, .. }) = (self.group, &mut *self.worker);
         if size > self.reading.split_bytes {
             let (path, source) = (group.path(index), group.source);
-            self.large.push(Large { path, source, size, follow: group.trust == Trust::Given });
+            large.push(Large { path, source, size, follow: group.trust == Trust::Given });
             return;
         }
         // One rank reads it alone, in chunks.
-        let (told, path) = (&mut self.found.told, || group.path(index));
+        let (told, path) = (&mut found.told, || group.path(index));
         let mut refusals = |refusal: Refusal| told.push(Refused::line(path(), &refusal, 0));
-        let mut lines = Lines { histogram: self.histogram, refusals: &mut refusals };
+        let mut lines = Lines { histogram, refusals: &mut refusals };
         let name = group.names.get(index);
         match large::whole(self.at, name, group.trust, &mut lines) {
             Ok((bytes, tally)) => {
-                self.found.files += 1;
-                self.found.add_lines(tally);
-                self.found.add_bytes(group.source, bytes);
+                found.files += 1;
+                found.add_lines(tally);
+                found.add_bytes(group.source, bytes);
             }
             Err(Trouble::Unread(cause)) => self.failed(index, Problem::Io(cause)),
             Err(Trouble::Spoilt(cause)) => {
                 let spoilt = Refused::file(group.path(index), &cause);
-                self.found.spoilt.get_or_insert(spoilt);
+                found.spoilt.get_or_insert(spoilt);
             }
         }
     }
 
     fn failed(&mut self, index: usize, problem: Problem) {
-        self.found.files_refused += 1;
         let path = self.group.path(index);
-        self.found.told.push(match problem {
-            Problem::Io(cause) => Refused::file(path, &cause),
-            Problem::NotRegular(kind) => Refused::not_regular(path, kind),
-        });
+        self.unread(
+            index,
+            match problem {
+                Problem::Io(cause) => Refused::file(path, &cause),
+                Problem::NotRegular(kind) => Refused::not_regular(path, kind),
+            },
+        );
     }
 }
 
-/// Reads the files of `range` with all threads. `workers` has one for each; `between` runs on the
-/// main thread first, while the others read.
+/// Files for the threads of a rank.
+pub struct Work<'a> {
+    /// Among others, the files.
+    pub batch: &'a Batch,
+    /// The places of those that are to be read.
+    pub todo: &'a Ranges,
+    /// How.
+    pub io: Io,
+    /// How.
+    pub reading: Reading,
+    /// What is known of those that an earlier run counted.
+    pub past: Option<&'a Past>,
+}
+
+/// Reads files with all threads, until a break is wanted; the places of those that are left. `workers` has one
+/// for each thread; `between` runs on the main thread first, while the others read, and `look` now and then.
 pub fn read_batch(
     threads: &Threads,
     workers: &[Mutex<Worker>],
-    batch: &Batch,
-    (io, reading): (Io, Reading),
+    work: &Work<'_>,
     between: impl FnOnce(),
-) {
-    let (next, who, total) = (AtomicUsize::new(0), AtomicUsize::new(1), batch.len());
-    let draw = |worker: &mut Worker| {
-        let mut reader = Reader::new(io, reading);
-        loop {
+    look: &dyn Fn(),
+) -> Ranges {
+    let Work { batch, todo, .. } = *work;
+    let (next, who, total) = (AtomicU64::new(0), AtomicUsize::new(1), todo.count());
+    let draw = |worker: &mut Worker, look: &dyn Fn()| {
+        let mut reader = Reader::new(work.io, work.reading);
+        worker.has_begun = false;
+        while !(worker.has_begun && stop::wanted()) {
             let start = next.fetch_add(DRAWN, Ordering::Relaxed);
             if start >= total || worker.histogram.overflow().is_some() {
                 break;
             }
-            for (group, names) in batch.cut(start..(start + DRAWN).min(total)) {
-                worker.read(&mut reader, group, names, reading);
+            let piece = todo.cut(start..(start + DRAWN).min(total));
+            for part in piece.iter().flat_map(|range| batch.cut(range)) {
+                worker.read(&mut reader, part, work, look);
             }
         }
     };
@@ -284,8 +425,13 @@ pub fn read_batch(
     threads.crew(
         || {
             between();
-            draw(&mut locked(0));
+            draw(&mut locked(0), look);
         },
-        || draw(&mut locked(who.fetch_add(1, Ordering::Relaxed))),
+        || draw(&mut locked(who.fetch_add(1, Ordering::Relaxed)), &|| ()),
     );
+    let drawn = next.into_inner().min(total);
+    let left = (0..workers.len()).flat_map(|index| std::mem::take(&mut locked(index).left));
+    let mut left: Ranges = left.map(|place| place..place + 1).collect();
+    left.join(&todo.cut(drawn..total));
+    left
 }

@@ -65,12 +65,17 @@ impl Refused {
 }
 
 /// The least refusals of a thread, a rank or the world.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Told {
     pieces: Vec<Refused>,
 }
 
 impl Told {
+    /// These.
+    pub fn of(pieces: Vec<Refused>) -> Self {
+        Self { pieces }
+    }
+
     /// Takes one more.
     pub fn push(&mut self, refused: Refused) {
         self.pieces.push(refused);

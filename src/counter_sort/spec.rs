@@ -203,6 +203,11 @@ impl Spec {
                 "nothing to read: give directories or files, or --name with --count, or --files-from",
             ));
         }
+        if options.files_from.as_deref() == Some("-") && merged.is_set("checkpoint") {
+            let problem = "- is standard input, whose names a run that goes on from a checkpoint cannot read \
+                           again; put them into a file, or leave --checkpoint out";
+            return Err(named("files_from", problem.into()));
+        }
         let min_int = options.min_int.unwrap_or(i64::MIN);
         let max_int = options.max_int.unwrap_or(i64::MAX);
         if min_int > max_int {

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::launch::{Keys, Launch, Named, Size};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::launch::{Keys, Launch, Named, Size, decisive};
 use crate::comm::Op;
 use crate::context::Context;
 use crate::counter_sort::spec::{self, Spec};
@@ -17,6 +20,12 @@ use crate::units::size;
 
 pub(super) struct CounterSort;
 
+/// Where its files would be among the inputs.
+#[derive(Deserialize)]
+struct Saving {
+    checkpoint: Option<PathBuf>,
+}
+
 impl Launch for CounterSort {
     type Spec = Spec;
     type Job<'a> = CountSort<'a>;
@@ -26,6 +35,8 @@ impl Launch for CounterSort {
         texts: &spec::TEXT_KEYS,
         exclusive: &[spec::NAME_KEYS],
     };
+
+    const CHECKPOINTS: bool = true;
 
     fn spec(merged: &Merged) -> Result<Spec> {
         Spec::from_deck(merged)
@@ -40,8 +51,10 @@ impl Launch for CounterSort {
         [(merged.name("output"), spec.output.clone())].into_iter().chain(counts).collect()
     }
 
-    fn check(spec: &Spec, _merged: &Merged, written: &[Named]) -> Result<()> {
-        for (named, path) in written {
+    fn check(spec: &Spec, merged: &Merged, written: &[Named]) -> Result<()> {
+        let Saving { checkpoint } = merged.read()?;
+        let checkpoint = checkpoint.map(|path| (merged.name("checkpoint"), path));
+        for (named, path) in written.iter().chain(&checkpoint) {
             for input in &spec.input {
                 // With a template, only what it names is read of its directory.
                 if spec.name.is_none() {
@@ -86,6 +99,10 @@ impl Launch for CounterSort {
             ),
         });
         Ok(lines)
+    }
+
+    fn identity(spec: &Spec) -> Result<Value> {
+        decisive(spec, &["io", "histogram", "combine", "memory", "on_error", "stats", "top"])
     }
 
     /// Collective: the peak of memory is that of the fullest rank.

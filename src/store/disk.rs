@@ -47,6 +47,14 @@ pub(super) fn read_back_error(cause: &std::io::Error, refused: impl FnOnce() -> 
     refused()
 }
 
+/// For who reads back, between two pieces: an error when the run is to end, for the next run can read again.
+///
+/// # Errors
+/// One that a part file's `read_error` tells from the disk's.
+pub fn unless_stopped() -> std::io::Result<()> {
+    if stop::must_end() { Err(std::io::Error::new(ErrorKind::Interrupted, Stop)) } else { Ok(()) }
+}
+
 /// The CRC-64 of bytes that lie in the file, read for the run's check, which ends when the run is to stop; an
 /// error with the place that could not be read.
 pub(super) fn read_back(

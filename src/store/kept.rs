@@ -23,10 +23,15 @@ pub(super) fn path(target: &Path) -> PathBuf {
 
 /// Local, on root. Before a new part file is made: removes one that no checkpoint tells of. Whether the
 /// target may be replaced.
+///
+/// A target that an earlier run published just before it ended goes first: once the part file has gone, nothing
+/// would tell a third run that it is not somebody else's.
 pub(super) fn make_way(target: &Path, force: bool) -> Result<bool> {
     let part = path(target);
-    let force = may_replace(target, force)?;
-    match std::fs::remove_file(&part) {
+    may_replace(target, force)?;
+    let ours = same_file(target, &part);
+    let removed = if ours { std::fs::remove_file(target) } else { Ok(()) };
+    match removed.and_then(|()| std::fs::remove_file(&part)) {
         Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::io("remove the old", &part, &cause))
         }

@@ -45,6 +45,8 @@ pub fn again<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     }
 }
 
+pub use disk::unless_stopped;
+
 /// HDF5 locks the files that it makes, unless the user decided. dcomp holds its own locks on them, which are
 /// the same ones on a network file system, and HDF5 would find its file locked. Called once, before any
 /// thread starts.

@@ -340,7 +340,7 @@ impl<'a> PartFile<'a> {
 
     /// The error of reading back.
     pub fn read_error(&self, cause: &std::io::Error) -> Error {
-        self.error("read back", cause)
+        disk::read_back_error(cause, || self.error("read back", cause))
     }
 
     fn error(&self, action: impl std::fmt::Display, cause: &std::io::Error) -> Error {

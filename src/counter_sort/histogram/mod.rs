@@ -13,6 +13,7 @@ mod counts;
 mod dense;
 mod growth;
 mod sparse;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 

@@ -107,6 +107,11 @@ impl Runs {
         self.runs.retain(|run| !run.is_empty());
     }
 
+    /// Each run.
+    pub fn iter(&self) -> impl Iterator<Item = &Vec<Entry>> {
+        self.runs.iter()
+    }
+
     /// The runs themselves.
     pub fn into_runs(self) -> Vec<Vec<Entry>> {
         self.runs

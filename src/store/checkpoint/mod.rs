@@ -14,7 +14,7 @@ mod read;
 use std::cell::{Cell, RefCell};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{Flock, FlockArg, OFlag};
@@ -39,6 +39,9 @@ pub struct Saved {
     /// Files outside the checkpoint that it needs, with this rank's pieces of them, already synced.
     pub kept: Vec<Kept>,
 }
+
+/// Seconds and nanoseconds of a file system's clock.
+pub type Moment = (i64, i64);
 
 /// How a run treats what is in the directory already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +143,26 @@ impl Checkpoints {
             stats: Cell::new(stats),
         };
         Ok((checkpoints, found, remarks))
+    }
+
+    /// What the time is, by the clock of the directory's file system, which also dates the files beside it.
+    /// Local, on root.
+    ///
+    /// # Errors
+    /// When no file can be made there.
+    pub fn now(&self) -> Result<Moment> {
+        let path = self.directory.join("now");
+        let made = || -> std::io::Result<Moment> {
+            std::fs::remove_file(&path).or_else(|cause| match cause.kind() {
+                std::io::ErrorKind::NotFound => Ok(()),
+                _ => Err(cause),
+            })?;
+            let mut options = OpenOptions::new();
+            let meta = options.write(true).create_new(true).mode(0o600).open(&path)?.metadata()?;
+            std::fs::remove_file(&path)?;
+            Ok((meta.ctime(), meta.ctime_nsec()))
+        };
+        made().map_err(|cause| Error::io("make a file to see the time,", &path, &cause))
     }
 
     /// The directory.

@@ -95,8 +95,13 @@ impl std::error::Error for Problem {
     }
 }
 
-/// Takes what a reader finds: exactly one call for every index of the range, in any order.
+/// Takes what a reader finds: exactly one call for every index of the range that was begun, in any order.
 pub trait Visitor {
+    /// Whether another file is to be begun; asked before each. Once it is not, the others are left alone.
+    fn goes_on(&mut self) -> bool {
+        true
+    }
+
     /// A whole file of at most `small_max` bytes: its bytes are `buffer[from..]`, and `from` is at
     /// least [`SLACK`]; what stands before `from` may be read and means nothing.
     fn small(&mut self, index: usize, buffer: &[u8], from: usize);

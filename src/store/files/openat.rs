@@ -74,9 +74,12 @@ impl Openat {
         Self { small_max, buffer: vec![0; SLACK + small_max + 1] }
     }
 
-    /// Reads a range of files, in order, and calls `visitor` once for each.
+    /// Reads a range of files, in order, and calls `visitor` once for each, as long as it wants more.
     pub fn read_all(&mut self, files: Files<'_>, range: Range<usize>, visitor: &mut impl Visitor) {
         for (index, name) in files.walk(range) {
+            if !visitor.goes_on() {
+                break;
+            }
             self.read_one(files.dir, name, Manner::new(files.trust), index, visitor);
         }
     }

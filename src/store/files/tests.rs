@@ -402,3 +402,52 @@ fn child_with_few_descriptors() {
     let refused = Uring::new(MAX, 1).expect_err("no descriptor for a ring").to_string();
     assert!(refused.contains("io_uring"), "{refused}");
 }
+
+/// Wants so many files and no more.
+struct Few(Collect, usize);
+
+impl Visitor for Few {
+    fn goes_on(&mut self) -> bool {
+        self.1 = self.1.saturating_sub(1);
+        self.1 > 0
+    }
+
+    fn small(&mut self, index: usize, buffer: &[u8], from: usize) {
+        self.0.small(index, buffer, from);
+    }
+
+    fn large(&mut self, index: usize, size: u64) {
+        self.0.large(index, size);
+    }
+
+    fn failed(&mut self, index: usize, problem: Problem) {
+        self.0.failed(index, problem);
+    }
+}
+
+#[test]
+fn a_visitor_that_wants_no_more_gets_what_was_begun() {
+    let dir = scratch();
+    let mut names = Names::new();
+    for i in 0..300_usize {
+        let name = format!("{i}");
+        // Some are left by the ring and read at its end.
+        fs::write(dir.path().join(&name), bytes(if i % 5 == 0 { 2 * MAX } else { i })).unwrap();
+        names.push(name.as_bytes()).unwrap();
+    }
+    let file = File::open(dir.path()).unwrap();
+    for trust in [Trust::Listed, Trust::Given] {
+        let files = Files { dir: file.as_fd(), names: &names, trust };
+        for wanted in [1, 2, 7, 100, 299] {
+            let mut plain = Few(Collect::default(), wanted + 1);
+            Openat::new(MAX).read_all(files, 0..names.len(), &mut plain);
+            assert!(plain.0.0.keys().copied().eq(0..wanted), "{wanted}");
+            let Some(mut ring) = uring(DEPTH) else { continue };
+            let mut ringed = Few(Collect::default(), wanted + 1);
+            ring.read_all(files, 0..names.len(), &mut ringed);
+            let seen = &ringed.0.0;
+            assert!((1..=wanted).contains(&seen.len()), "{} of {wanted}", seen.len());
+            assert!(seen.keys().all(|&index| index < wanted), "{wanted}: {:?}", seen.keys());
+        }
+    }
+}

@@ -124,7 +124,7 @@ impl Uring {
         })
     }
 
-    /// Reads a range of files, in any order, and calls `visitor` once for each.
+    /// Reads a range of files, in any order, and calls `visitor` once for each, as long as it wants more.
     pub fn read_all(&mut self, files: Files<'_>, range: Range<usize>, visitor: &mut impl Visitor) {
         if self.ring.is_none() {
             return self.careful.read_all(files, range, visitor);
@@ -139,6 +139,9 @@ impl Uring {
         for index in self.left.drain(..) {
             let manner = Manner::suspicious(trust);
             self.careful.read_one(dir, names.get(index), manner, index, visitor);
+            if !visitor.goes_on() {
+                break;
+            }
         }
     }
 }
@@ -230,7 +233,7 @@ impl Ring {
         let mut todo = files.walk(range.clone());
         let mut queue = self.io.submission();
         for (at, place) in (0..).zip(&mut self.places) {
-            let Some((index, name)) = todo.next() else { break };
+            let Some((index, name)) = begin(&mut todo, visitor) else { break };
             push(&mut queue, &place.open(at, index, name, files), at);
             self.busy += 1;
         }
@@ -257,7 +260,7 @@ impl Ring {
                         if let Next::Leave = next {
                             left.push(place.index);
                         }
-                        let Some((index, name)) = todo.next() else { continue };
+                        let Some((index, name)) = begin(&mut todo, visitor) else { continue };
                         place.open(at, index, name, files)
                     }
                 };
@@ -407,6 +410,12 @@ impl Place {
     fn under_way(&self) -> Option<usize> {
         (self.stage != Stage::Free).then_some(self.index)
     }
+}
+
+/// The next file, if there is one and the visitor wants it.
+fn begin<T>(todo: &mut impl Iterator<Item = T>, visitor: &mut impl Visitor) -> Option<T> {
+    let file = todo.next()?;
+    visitor.goes_on().then_some(file)
 }
 
 /// Queues the request of place `at`.
