@@ -3,10 +3,11 @@
 //! `patterns`: the sort's own seconds (`sort_s`) for 2^23 u64 keys of every pattern on two ranks, as
 //! multiples of those for uniform keys, with bytes sent over bytes that had to move, the ranks' imbalance
 //! and peak memory over the rank's input. `local`: the vector sort beside the standard library's, in this
-//! process. `merges`: sorted runs in a chunk as `mergesort` has them, merged by a tree and sorted again, which
-//! is where the constants of `form/keys.rs` come from. `text` and `external`: whole processes beside GNU sort
-//! with two threads, external with a quarter of the data as memory for either. `DCOMP_BENCH_PARTS` names some of these; files of
-//! `DCOMP_BENCH_BYTES` (10^9) lie under `target/bench-files` or `DCOMP_BENCH_DIR`.
+//! process. `merges`: sorted runs in a chunk as `mergesort` has them, merged by a tree and sorted again,
+//! which is where the constants of `form/keys.rs` come from. `text` and `external`: whole processes beside
+//! GNU sort with two threads, external with a quarter of the data as memory for either. `DCOMP_BENCH_PARTS`
+//! names some of these; files of `DCOMP_BENCH_BYTES` (10^9) lie under `target/bench-files` or
+//! `DCOMP_BENCH_DIR`.
 #![expect(clippy::print_stdout, reason = "a table is its purpose")]
 
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! `counter-sort` that is stopped or killed and goes on: no file is counted twice or never, whatever the number
-//! of ranks, and inputs that are not what they were are refused.
+//! `counter-sort` that is stopped or killed and goes on: no file is counted twice or never, whatever the
+//! number of ranks, and inputs that are not what they were are refused.
 
 use std::fmt::Write;
 use std::fs::File;
@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::survive::{Random, SAVING, Scene, Work, flip, killed_in};
 use crate::util::{Dir, Run, processes_in, signal};
 
-/// A directory with others below, a list, a template of which some names are missing, and files that all ranks
-/// read together; each with rubbish in it.
+/// A directory with others below, a list, a template of which some names are missing, and files that all
+/// ranks read together; each with rubbish in it.
 const WORKS: [Work; 4] = [
     Work {
         name: "cs-directory",

@@ -396,8 +396,9 @@ pub struct Work<'a> {
     pub past: Option<&'a Past>,
 }
 
-/// Reads files with all threads, until a break is wanted; the places of those that are left. `workers` has one
-/// for each thread; `between` runs on the main thread first, while the others read, and `look` now and then.
+/// Reads files with all threads, until a break is wanted; the places of those that are left. `workers` has
+/// one for each thread; `between` runs on the main thread first, while the others read, and `look` now and
+/// then.
 pub fn read_batch(
     threads: &Threads,
     workers: &[Mutex<Worker>],

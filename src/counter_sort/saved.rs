@@ -1,8 +1,9 @@
 //! What a counting sort's checkpoint holds, and the bytes of a rank's part.
 //!
-//! Sums of all ranks and the first refusals stand in the head. A rank's part has the places of the files that
-//! it counted and its counters; root's has also what earlier runs counted, the hashes of the list and the large
-//! files that wait. Outputs are not kept: they follow from the counts, and writing them takes less than reading.
+//! Sums of all ranks and the first refusals stand in the head. A rank's part has the places of the files
+//! that it counted and its counters; root's has also what earlier runs counted, the hashes of the list and
+//! the large files that wait. Outputs are not kept: they follow from the counts, and writing them takes
+//! less than reading.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,10 @@
 //! Where a rank's files come from: a template, or root's list, a batch at a time.
 //!
-//! A template is cut into blocks of indices and needs no message. Otherwise root lists a batch, every rank gets
-//! its part as bytes, and while all read it, root lists the next one; root reads less by what that costs it.
-//! Batches begin small, so that nobody waits long for the first, and double. Every file has a place, its index
-//! or its number in the list. Files that an earlier run counted are handed out too, apart from the others and
-//! evenly, to be looked at.
+//! A template is cut into blocks of indices and needs no message. Otherwise root lists a batch, every rank
+//! gets its part as bytes, and while all read it, root lists the next one; root reads less by what that
+//! costs it. Batches begin small, so that nobody waits long for the first, and double. Every file has a
+//! place, its index or its number in the list. Files that an earlier run counted are handed out too, apart
+//! from the others and evenly, to be looked at.
 
 use std::time::{Duration, Instant};
 
@@ -178,8 +178,8 @@ impl Listing {
         }
     }
 
-    /// Collective. This rank's part of what root has listed, whether it is the last one, and how many files all
-    /// ranks get.
+    /// Collective. This rank's part of what root has listed, whether it is the last one, and how many files
+    /// all ranks get.
     ///
     /// # Errors
     /// When the list is not the one that an earlier run had.
@@ -260,7 +260,7 @@ impl Listing {
 
 fn other_list(what: &str) -> Error {
     Error::usage(format!(
-        "--resume: the list of the inputs is not the one that the checkpoint tells of: {what}; go on with the \
-         same files, or start anew with --force"
+        "--resume: the list of the inputs is not the one that the checkpoint tells of: {what}; go on with \
+         the same files, or start anew with --force"
     ))
 }

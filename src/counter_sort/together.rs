@@ -2,8 +2,8 @@
 //!
 //! Without checkpoints all that wait are cut into parts at once. With them they are read slice by slice, so
 //! that a break can come between two: of each file it is known up to which byte it is read, and how many
-//! lines that is, so that refusals name the right ones. A slice takes about half a second, by the time that the
-//! one before took; what it costs is that all ranks wait for each other at its end.
+//! lines that is, so that refusals name the right ones. A slice takes about half a second, by the time that
+//! the one before took; what it costs is that all ranks wait for each other at its end.
 
 use std::collections::VecDeque;
 use std::ops::Range;

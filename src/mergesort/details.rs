@@ -1,8 +1,8 @@
 //! What a run cost, and how near it came to its limit, for the record.
 //!
 //! The limit is what the run would have taken if its dearest part had been all of it: the disk at the rates
-//! that it reached, the exchange at that of the fastest rank, or the local sort at the rate that was calibrated.
-//! Costs one message from each rank to root, which alone knows the result.
+//! that it reached, the exchange at that of the fastest rank, or the local sort at the rate that was
+//! calibrated. Costs one message from each rank to root, which alone knows the result.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -186,7 +186,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ranges_are_sets((one, set) in set(), (other, second) in set(), from in 0_u64..70, to in 0_u64..70) {
+        fn ranges_are_sets(
+            (one, set) in set(), (other, second) in set(), from in 0_u64..70, to in 0_u64..70,
+        ) {
             prop_assert_eq!(members(&one), set.clone());
             prop_assert_eq!(one.count(), u64::try_from(set.len()).unwrap());
             let mut joined = one.clone();

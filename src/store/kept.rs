@@ -24,8 +24,8 @@ pub(super) fn path(target: &Path) -> PathBuf {
 /// Local, on root. Before a new part file is made: removes one that no checkpoint tells of. Whether the
 /// target may be replaced.
 ///
-/// A target that an earlier run published just before it ended goes first: once the part file has gone, nothing
-/// would tell a third run that it is not somebody else's.
+/// A target that an earlier run published just before it ended goes first: once the part file has gone,
+/// nothing would tell a third run that it is not somebody else's.
 pub(super) fn make_way(target: &Path, force: bool) -> Result<bool> {
     let part = path(target);
     may_replace(target, force)?;

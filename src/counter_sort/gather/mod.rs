@@ -1,9 +1,10 @@
 //! From inputs to counts: reads and counts the files, batch by batch, with breaks.
 //!
-//! Every file has a place in the list of all inputs (`supply`), and what is done is a set of places. A break can
-//! come between any two files; threads then begin no more, and what is left of the batch is read by the next
-//! call, or by another run with any number of ranks. Files beyond `split_bytes` are read by all ranks together
-//! after their batch (`together`). Nothing of a file counts before all of it is read, those apart.
+//! Every file has a place in the list of all inputs (`supply`), and what is done is a set of places. A
+//! break can come between any two files; threads then begin no more, and what is left of the batch is read
+//! by the next call, or by another run with any number of ranks. Files beyond `split_bytes` are read by all
+//! ranks together after their batch (`together`). Nothing of a file counts before all of it is read, those
+//! apart.
 
 mod resume;
 

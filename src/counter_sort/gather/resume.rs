@@ -137,7 +137,8 @@ impl Gather<'_> {
         })
     }
 
-    /// Collective. What another run needs to go on; `counts` are the counters once they have left the threads.
+    /// Collective. What another run needs to go on; `counts` are the counters once they have left the
+    /// threads.
     ///
     /// # Errors
     /// When the state is no JSON, which cannot be.
