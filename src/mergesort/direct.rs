@@ -195,7 +195,9 @@ fn tell(comm: &Comm, form: &dyn Form, came: &[Vec<u8>]) -> Vec<Vec<u8>> {
 
 fn pack(numbers: &[u64]) -> Vec<u8> {
     let mut out = Vec::new();
-    numbers.iter().for_each(|&number| wire::put(number, &mut out));
+    for &number in numbers {
+        wire::put(number, &mut out);
+    }
     out
 }
 

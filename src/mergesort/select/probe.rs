@@ -144,9 +144,9 @@ fn find<S: Sequences>(
     let mut patience = Patience::default();
     loop {
         if order.is_lt() || (equal && order.is_eq()) {
-            low = place + 1
+            low = place + 1;
         } else {
-            high = place
+            high = place;
         }
         if low == high {
             return Ok(low);

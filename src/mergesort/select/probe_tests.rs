@@ -11,7 +11,7 @@ use crate::num::{len_f64, mix64, to_u64, to_usize};
 
 /// Lists, one of which is the model of all.
 struct Lists<'a> {
-    lists: &'a [Vec<u64>],
+    all: &'a [Vec<u64>],
     model: usize,
     looks: u64,
 }
@@ -22,13 +22,13 @@ impl Sequences for Lists<'_> {
 
     fn key(&mut self, sequence: usize, place: u64) -> Result<u64, Infallible> {
         self.looks += 1;
-        Ok(self.lists[sequence][to_usize(place)])
+        Ok(self.all[sequence][to_usize(place)])
     }
 
     fn distance(&mut self, sequence: usize, from: &u64, to: &u64) -> f64 {
-        let model = &self.lists[self.model];
+        let model = &self.all[self.model];
         let rank = |key: &u64| len_f64(model.partition_point(|other| other < key));
-        let scale = len_f64(self.lists[sequence].len()) / len_f64(model.len()).max(1.0);
+        let scale = len_f64(self.all[sequence].len()) / len_f64(model.len()).max(1.0);
         (rank(to) - rank(from)) * scale
     }
 }
@@ -48,7 +48,7 @@ fn search(lists: &[Vec<u64>], target: u64, gap: u64, model: usize) -> (Vec<u64>,
     let total: u64 = whole.iter().map(|one| one.end).sum();
     let mut found = brackets(&whole, &known, &[0, target, total]);
     let guess: Vec<u64> = whole.iter().map(|one| one.end * target / total.max(1)).collect();
-    let mut sequences = Lists { lists, model, looks: 0 };
+    let mut sequences = Lists { all: lists, model, looks: 0 };
     let Ok(cut) = cut(&mut sequences, target, &found.swap_remove(1), &guess);
     (cut, len_f64(to_usize(sequences.looks)) / len_f64(lists.len()))
 }
@@ -79,8 +79,11 @@ proptest! {
     }
 }
 
+/// The key of a number.
+type Key = fn(u64) -> u64;
+
 /// Kinds of keys: spread, equal, few, skewed, clustered, different in each list; and the most looks a list.
-const KEYS: [(fn(u64) -> u64, f64); 7] = [
+const KEYS: [(Key, f64); 7] = [
     (mix64, 16.0),
     (|_| 7, 32.0),
     (|i| mix64(i) & 1, 40.0),
