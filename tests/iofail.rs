@@ -125,15 +125,15 @@ impl<'a> Scene<'a> {
     /// Makes one run with a fault and judges it: the verdict, unless no call failed, or what is wrong.
     fn fail(&self, fault: Fault) -> Result<Option<Verdict>, String> {
         let (done, calls) = self.stage.run(self.job, self.ranks, &self.before, Some(fault));
-        let (after, hit) = (files(&self.stage.root), calls.iter().find(|call| call.failed));
+        let after = files(&self.stage.root);
+        let hits: Vec<&Call> = calls.iter().filter(|call| call.failed).collect();
         let Self { job, before, whole, stage, .. } = self;
-        let root = &stage.root;
-        let way = fault.way;
-        let seen = Seen { job, root, hit, way, before, after: &after, whole, done: &done };
-        seen.verdict().map(|verdict| hit.map(|_| verdict)).map_err(|problem| {
-            let left: Vec<&String> =
-                after.keys().filter(|name| !before.contains_key(*name)).collect();
-            format!("{}: {problem}\n{fault:?}\n{hit:?}\nnew: {left:?}\n{done:#?}", job.name)
+        let (root, way) = (&stage.root, fault.way);
+        let seen = Seen { job, root, hits: &hits, way, before, after: &after, whole, done: &done };
+        let reached = !hits.is_empty();
+        seen.verdict().map(|verdict| reached.then_some(verdict)).map_err(|problem| {
+            let new: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
+            format!("{}: {problem}\n{fault:?}\n{hits:?}\nnew: {new:?}\n{done:#?}", job.name)
         })
     }
 }

@@ -75,8 +75,8 @@ pub struct Seen<'a> {
     pub job: &'a Job,
     /// The directory that it works in.
     pub root: &'a Path,
-    /// The call that failed, unless none did.
-    pub hit: Option<&'a Call>,
+    /// The calls that failed, at most one on each rank.
+    pub hits: &'a [&'a Call],
     pub way: &'a str,
     pub before: &'a Files,
     pub after: &'a Files,
@@ -88,26 +88,30 @@ pub struct Seen<'a> {
 impl Seen<'_> {
     /// The verdict, or what is wrong.
     pub fn verdict(&self) -> Result<Verdict, String> {
-        match (self.done.code, self.hit) {
-            (0, Some(hit)) if hit.is_essential() && !["EINTR", "SHORT"].contains(&self.way) => {
+        let is_error = !["EINTR", "SHORT"].contains(&self.way);
+        match self.done.code {
+            0 if is_error && self.hits.iter().any(|hit| hit.is_essential()) => {
                 Err("the error was passed over".into())
             }
-            (0, _) => {
+            0 => {
                 self.same(self.whole, &[self.job.record()])?;
                 self.record(&self.job.record(), 0)?;
                 Ok(Verdict::Done)
             }
-            (code, None) => Err(format!("code {code} though no call failed")),
-            (code @ (2 | 65 | 74), Some(hit)) => self.refused(code, hit),
-            (code, _) => Err(format!("code {code}")),
+            code if self.hits.is_empty() => Err(format!("code {code} though no call failed")),
+            code @ (2 | 65 | 74) => self.refused(code),
+            code => Err(format!("code {code}")),
         }
     }
 
-    fn refused(&self, code: i32, hit: &Call) -> Result<Verdict, String> {
-        if self.way == "SHORT" || (self.way == "EINTR" && hit.is_repeated()) {
+    fn refused(&self, code: i32) -> Result<Verdict, String> {
+        let repeated = self.hits.iter().all(|hit| hit.is_repeated());
+        if self.way == "SHORT" || (self.way == "EINTR" && repeated) {
             return Err("this call must be repeated".into());
         }
-        self.told(code, hit)?;
+        // One rank's error is told for all.
+        let mut told = self.hits.iter().map(|hit| self.told(code, hit));
+        told.clone().find(Result::is_ok).or_else(|| told.next()).expect("a call failed")?;
         let records = [self.job.record(), format!("{}.failed.json", self.job.outputs[0])];
         if self.done.stderr.contains("the output itself is complete and verified") {
             self.same(self.whole, &records)?;
