@@ -23,7 +23,7 @@ use super::Hdf5Error;
 use super::reader::attributes_of;
 
 /// Processor time that describing a file may take; a sound one takes a thousandth.
-const CPU: Duration = Duration::from_millis(600);
+const CPU: Duration = Duration::from_millis(250);
 
 /// Time on the clock, for a disk that is asleep.
 const WALL: Duration = Duration::from_secs(60);
