@@ -14,6 +14,15 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
+/// Bytes that are known to the last one, for eyes and for scripts.
+pub fn exactly(bytes: u64) -> String {
+    if bytes < 10 << 10 {
+        format!("{bytes} bytes")
+    } else {
+        format!("{} ({bytes} bytes)", size(bytes))
+    }
+}
+
 /// Whether `needed` bytes fit what is `available` at a `place`, as the end of a line.
 pub fn verdict(needed: u64, available: Option<u64>, place: &str) -> String {
     match available {
@@ -145,6 +154,8 @@ mod tests {
             assert!(parse_percent(text).is_err(), "{text}");
         }
         assert_eq!(size(10 << 30), "10 GiB");
+        assert_eq!(exactly(8_000_000), "7812 KiB (8000000 bytes)");
+        assert_eq!(exactly(8), "8 bytes");
         assert_eq!(verdict(5, Some(4), "free"), ", DOES NOT FIT: 4 B free");
     }
 }

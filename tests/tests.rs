@@ -12,6 +12,7 @@ mod counter;
 mod counter_edges;
 mod decks;
 mod disk;
+mod estimate;
 mod faults;
 mod full_disks;
 mod generate;

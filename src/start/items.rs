@@ -14,7 +14,7 @@ use crate::generate::records::{self, RECORD_BYTES, RecordSource};
 use crate::measure::record::Findings;
 use crate::num::to_u64;
 use crate::store::target::free_bytes;
-use crate::units::{size, verdict};
+use crate::units::{exactly, size, verdict};
 
 pub(super) struct Keys;
 
@@ -109,7 +109,7 @@ fn described(output: &Path, bytes: u64, of_run: &Size) -> Vec<String> {
         format!(
             "{}: {}{}",
             output.display(),
-            size(bytes),
+            exactly(bytes),
             verdict(bytes, free_bytes(output), "free there")
         ),
     ]

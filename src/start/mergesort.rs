@@ -16,7 +16,7 @@ use crate::mergesort::memory::{self, Budget};
 use crate::mergesort::spec::{self, Kind, Spec};
 use crate::num::to_u64;
 use crate::store::target::{directory, free_bytes};
-use crate::units::{size, verdict};
+use crate::units::{exactly, size, verdict};
 
 pub(super) struct Mergesort;
 
@@ -96,12 +96,13 @@ impl Launch for Mergesort {
             }
         }
         let free = free_bytes(output);
-        lines.push(format!(
-            "{}: {}{}",
-            output.display(),
-            size(bytes),
-            verdict(bytes, free, "free there")
-        ));
+        // Lines may lack the end of their last one, and --unique drops what only reading tells.
+        let told = match (spec.unique, spec.form().item_bytes()) {
+            (false, Some(_)) => exactly(bytes),
+            (true, _) => format!("at most {}", size(bytes)),
+            (false, None) => format!("about {}", size(bytes)),
+        };
+        lines.push(format!("{}: {told}{}", output.display(), verdict(bytes, free, "free there")));
         Ok(lines)
     }
 
