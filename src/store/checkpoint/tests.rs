@@ -75,8 +75,10 @@ fn a_second_run_and_a_later_format_are_refused() {
     std::fs::write(&path, format!("{newer}{sum}\n")).unwrap();
     let error = open(place.path(), &identity, Start::Resume).err().unwrap();
     assert!(error.kind == Kind::Usage && error.message.contains("format 2"), "{error}");
-    open(place.path(), &identity, Start::Anew).unwrap();
+    let (anew, _) = open(place.path(), &identity, Start::Anew).unwrap();
     assert!(read::numbers(place.path()).unwrap().is_empty());
+    drop(anew);
+    assert!(!place.path().exists(), "nothing is left of a run without checkpoints");
 }
 
 /// Any bit of any file of the newest one: the one before is used instead, and if that is damaged too, the
