@@ -151,7 +151,7 @@ mod tests {
     fn with_nothing_done_stretches_are_equal() {
         assert_eq!(starts(1000, 10, &[], 3), [0, 330, 660, 1000]);
         assert_eq!(starts(0, 8, &[], 3), [0, 0, 0, 0]);
-        assert_eq!(left(0..100, 10, from_ref(&(20..50)), 30), [0..20, 50..70, 70..100]);
+        assert_eq!(left(0..100, 10, from_ref(&(20..50)), 30), [0..20, 50..80, 80..100]);
     }
 
     #[test]
