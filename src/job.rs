@@ -175,7 +175,12 @@ fn phases<'a, J: Job<'a>>(
             // What the ranks agree on says more than what one was doing.
             let wish = context.saves.as_ref().map(|saves| saves.breaks.agreed(&context.comm));
             save(context, &mut job)?;
-            let why = if let Some(Wish::Stop(why)) = wish { why } else { error.message };
+            let doing = error.message.strip_prefix("asked to stop").unwrap_or("");
+            let why = match wish {
+                Some(Wish::Stop(why)) if doing.starts_with(" while") => why + doing,
+                Some(Wish::Stop(why)) => why,
+                _ => error.message,
+            };
             return Err(stopped(context, &why));
         }
         ended => ended?,

@@ -135,7 +135,7 @@ impl DiskRun {
         stop::heed("runs were merged")?;
         if !self.file.compress {
             let place = self.chunks[0].offset + from;
-            return meter.filing(|| self.file.read(out, place));
+            return meter.reading(out.len(), || self.file.read(out, place));
         }
         let mut filled = 0;
         while filled < out.len() {
@@ -149,6 +149,7 @@ impl DiskRun {
             out[filled..filled + bytes].copy_from_slice(&items[start..start + bytes]);
             filled += bytes;
         }
+        meter.count_read(to_u64(out.len()));
         Ok(())
     }
 

@@ -171,6 +171,7 @@ impl<'a> External<'a> {
             sums: fresh.sums,
         };
         let run = DiskRun::new(Arc::clone(scratch.file()), chunks);
+        self.context.meter.count_written(run.bytes());
         let at = self.made.partition_point(|other| other.source.start < made.source.start);
         self.made.insert(at, made);
         self.runs.insert(at, run);
@@ -190,7 +191,7 @@ impl<'a> External<'a> {
         local::sort(self.context, form, source, &parts, self.budget.bytes)
     }
 
-    /// Counts what the disk was given and gave, and tells it: read, written. Once, at the end. Local.
+    /// What the disk gave and was given, looks for cuts included. Local.
     pub fn traffic(&self) -> (Moved, Moved) {
         let mut files: Vec<&Arc<RunFile>> = self.scratch.iter().map(Scratch::file).collect();
         for run in &self.runs {
@@ -201,10 +202,7 @@ impl<'a> External<'a> {
         let sum = |of: fn(&RunFile) -> Moved| {
             files.iter().fold(Moved::default(), |all, file| all.and(of(file)))
         };
-        let (read, written) = (sum(RunFile::read_so_far), sum(RunFile::written));
-        self.context.meter.count_read(read.bytes);
-        self.context.meter.count_written(written.bytes);
-        (read, written)
+        (sum(RunFile::read_so_far), sum(RunFile::written))
     }
 
     /// Bytes of all runs of this rank.

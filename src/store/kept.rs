@@ -13,7 +13,7 @@ use nix::errno::Errno;
 
 use super::part::part_path;
 use super::publish::{Published, Undo, rename_to_new, replace};
-use super::{cleanup, target};
+use super::{cleanup, leftovers, target};
 use crate::error::{Error, Result};
 
 /// Where the part file of `target` lies.
@@ -57,6 +57,7 @@ pub(super) fn may_replace(target: &Path, force: bool) -> Result<bool> {
 
 /// Removes the part file's name when it is the target's second one.
 pub(super) fn forget(target: &Path) {
+    leftovers::clear(target);
     let part = path(target);
     if same_file(target, &part) {
         cleanup::remove(&part);

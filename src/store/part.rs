@@ -113,7 +113,10 @@ impl<'a> PartFile<'a> {
         extents: Vec<Extent>,
     ) -> Result<Self> {
         let (comm, part) = (&context.comm, kept::path(target));
-        let force = comm.decide(|| kept::may_replace(target, force))?;
+        let force = comm.decide(|| {
+            leftovers::clear(target);
+            kept::may_replace(target, force)
+        })?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
         let opened = context.meter.opening(|| open_patiently_as(&options, &part));
