@@ -43,9 +43,8 @@ pub(super) fn already<L: Launch>(
     for (_, target) in outputs {
         checkpoint::forget_part(target);
     }
-    if left {
-        checkpoint::discard(directory)?;
-    }
+    // The run may have been killed while it took them away.
+    checkpoint::discard(directory)?;
     Ok(Some(vec![format!(
         "{}: complete and as recorded in {}; nothing is left to do",
         output.display(),

@@ -307,11 +307,14 @@ pub fn is_there(directory: &Path) -> bool {
     read::numbers(directory).is_ok_and(|numbers| !numbers.is_empty())
 }
 
-/// On root. Removes all checkpoints of a run that has come to its end.
+/// On root. Removes what checkpoints are left of a run that has come to its end.
 ///
 /// # Errors
 /// When another run holds them, or the system refuses.
 pub fn discard(directory: &Path) -> Result<()> {
+    if !directory.is_dir() {
+        return Ok(());
+    }
     let lock = hold(directory)?;
     discard_all(directory)?;
     beside::remove_unneeded(directory, &[])?;
