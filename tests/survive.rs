@@ -352,6 +352,23 @@ fn what_does_not_fit_a_checkpoint_is_refused() {
     scene.run(work, &SAVING, None).fails(2).says("out.png exists; --force replaces it");
 }
 
+/// Two runs with checkpoints of their own do not take each other's part file.
+#[test]
+fn two_runs_to_one_output_do_not_mix() {
+    let work = &WORKS[0];
+    let scene = Scene::new(work);
+    let mut first = start(&scene.run(work, &["--checkpoint", "one", "-q"], Some(2)));
+    let wait = Instant::now();
+    while !scene.dir.path(".out.h5.checkpoint.part").exists() {
+        assert!(wait.elapsed() < Duration::from_secs(20), "the first run does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let second = scene.run(work, &["--checkpoint", "two", "-q"], None).fails(2);
+    second.says("is being made by another run with checkpoints");
+    assert!(first.wait().unwrap().success());
+    scene.check(work, "another run to the same output");
+}
+
 /// A checkpoint of which a bit has changed gives way to the one before, and a part file too.
 #[test]
 fn a_damaged_checkpoint_gives_way_to_the_one_before() {

@@ -43,8 +43,14 @@ pub(super) fn make_way(target: &Path, force: bool) -> Result<bool> {
 /// which an earlier run published just before it ended.
 ///
 /// # Errors
-/// When something else is there.
+/// When something else is there, or another run is about to make it.
 pub(super) fn may_replace(target: &Path, force: bool) -> Result<bool> {
+    if leftovers::is_held(&path(target)) {
+        return Err(Error::usage(format!(
+            "{} is being made by another run with checkpoints; wait for its end or choose another name",
+            target.display()
+        )));
+    }
     let ours = same_file(target, &path(target));
     if target::exists(target) && !force && !ours {
         return Err(Error::usage(format!(

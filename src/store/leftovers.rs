@@ -32,14 +32,27 @@ const MOST_NAMES: usize = 20_000;
 
 /// Locks a file for as long as it is open here. Whether that worked: some file systems cannot.
 pub(super) fn lock(file: &File) -> bool {
-    let whole = libc::flock {
+    again(|| fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&whole_file()))).is_ok()
+}
+
+/// Whether a living run holds the lock of a file; not where that cannot be told.
+pub(super) fn is_held(path: &Path) -> bool {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
+    let Ok(file) = options.open(path) else { return false };
+    let mut whole = whole_file();
+    let asked = again(|| fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut whole)));
+    asked.is_ok() && i32::from(whole.l_type) != libc::F_UNLCK
+}
+
+fn whole_file() -> libc::flock {
+    libc::flock {
         l_type: i16::try_from(libc::F_WRLCK).expect("a small constant"),
         l_whence: i16::try_from(libc::SEEK_SET).expect("a small constant"),
         l_start: 0,
         l_len: 0,
         l_pid: 0,
-    };
-    again(|| fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&whole))).is_ok()
+    }
 }
 
 /// Opens and locks a file that is about to get a part's name, as far as that can be done; who cannot do it

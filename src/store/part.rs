@@ -121,6 +121,9 @@ impl<'a> PartFile<'a> {
         options.read(true).write(true).custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
         let opened = context.meter.opening(|| open_patiently_as(&options, &part));
         let resumed = Self::of(context, target, force, part, comm.agree(opened)?);
+        if comm.is_root() {
+            leftovers::lock(&resumed.file);
+        }
         *resumed.extents.borrow_mut() = extents;
         resumed.kept.set(true);
         Ok(resumed)
