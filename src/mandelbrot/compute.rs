@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -103,13 +104,14 @@ impl Kernel {
     }
 
     /// Iterates every pixel of some tiles, in one go: the kernel's lanes wait for their slowest pixel
-    /// at the end only, not at the end of each tile. Returns fewer tiles when a break is wanted.
-    pub fn tiles(&self, tiles: &[Tile]) -> Computed {
+    /// at the end only, not at the end of each tile. Returns fewer tiles when a break is wanted, for which
+    /// `glance` looks before each row.
+    pub fn tiles(&self, tiles: &[Tile], glance: &dyn Fn()) -> Computed {
         let mut area = to_usize(tiles.iter().map(Tile::area).sum());
         let mut counts = vec![0; area];
         let mut fractions = vec![0.0; if self.fractions { area } else { 0 }];
         let left = Cell::new(0);
-        let points = TilePoints::new(tiles, self.lattice, &left);
+        let points = TilePoints::new(tiles, self.lattice, (glance, &left));
         kernel::iterate(self.isa, points, self.max_iterations, Skips::ALL, |index, pixel| {
             counts[index] = pixel.steps;
             if self.fractions && pixel.steps != NOT_ESCAPED {
@@ -137,20 +139,27 @@ struct TilePoints<'a> {
     rows: Range<u32>,
     tile_columns: Range<u32>,
     rest: std::slice::Iter<'a, Tile>,
+    glance: &'a dyn Fn(),
     /// Tiles not wholly given, when a break ended it.
     left: &'a Cell<usize>,
 }
 
 impl<'a> TilePoints<'a> {
-    fn new(tiles: &'a [Tile], lattice: Lattice, left: &'a Cell<usize>) -> Self {
+    fn new(
+        tiles: &'a [Tile],
+        lattice: Lattice,
+        (glance, left): (&'a dyn Fn(), &'a Cell<usize>),
+    ) -> Self {
         let (columns, tile_columns) = (0..0, 0..0);
-        Self { lattice, columns, im: 0.0, rows: 0..0, tile_columns, rest: tiles.iter(), left }
+        let (rows, rest) = (0..0, tiles.iter());
+        Self { lattice, columns, im: 0.0, rows, tile_columns, rest, glance, left }
     }
 
     /// Goes to the next row that is not empty; false at the end.
     #[inline(never)]
     fn next_row(&mut self) -> bool {
         while self.columns.is_empty() {
+            (self.glance)();
             if stop::wanted() && !(self.rows.is_empty() && self.rest.len() == 0) {
                 self.left.set(self.rest.len() + usize::from(!self.rows.is_empty()));
                 self.rest = [].iter();
@@ -194,6 +203,21 @@ impl Computed {
     }
 }
 
+/// What a thread does between its pieces of work, and between their rows.
+#[derive(Clone, Copy)]
+struct Looks<'a> {
+    between: &'a dyn Fn(),
+    glance: &'a dyn Fn(),
+}
+
+impl Looks<'static> {
+    /// Only the main thread talks to others.
+    const NONE: Self = Self { between: &|| (), glance: &|| () };
+}
+
+/// How often the main thread looks whether another rank was told to stop.
+const GLANCE_EVERY: Duration = Duration::from_millis(50);
+
 /// Collective. Computes this rank's share of a band, or of what is `left` of it, which is the same on all
 /// ranks. Ends early when a break is wanted.
 pub fn share(
@@ -223,17 +247,17 @@ pub fn share(
     let leaves = || stop::wanted() || full() && !has_ranges;
     let retired = AtomicBool::new(false);
     let fair = to_f64((u64::from(spec.width) * band.height()).div_ceil(context.comm.size()).max(1));
-    let compute = |tiles: &[Tile], into: &mut Vec<Computed>| {
+    let compute = |tiles: &[Tile], into: &mut Vec<Computed>, glance: &dyn Fn()| {
         let area: u64 = tiles.iter().map(Tile::area).sum();
         held.fetch_add(area, Ordering::Relaxed);
-        into.push(kernel.tiles(tiles));
+        into.push(kernel.tiles(tiles, glance));
     };
     // Own tiles are done, by all threads of this rank, before the first batch of the tail: in pieces
     // that shrink, so that threads end together, and that leave time for the draws of other nodes.
     let own = Mutex::new(&shares.own[..]);
     let most = if has_ranges { POLLED_PIECE } else { MOST_PIECE };
     let threads = context.threads.count();
-    let finish_own = |into: &mut Vec<Computed>, between: &dyn Fn()| loop {
+    let finish_own = |into: &mut Vec<Computed>, Looks { between, glance }: Looks| loop {
         let piece = {
             let mut left = own.lock().expect("no thread panics here");
             let share = match threads {
@@ -247,15 +271,15 @@ pub fn share(
         if piece.is_empty() || stop::wanted() {
             break;
         }
-        compute(piece, into);
+        compute(piece, into, glance);
         between();
     };
-    let compute_batch = |batch: u32, into: &mut Vec<Computed>, between: &dyn Fn()| {
+    let compute_batch = |batch: u32, into: &mut Vec<Computed>, looks: Looks| {
         if batch >= shares.hot_batches {
-            finish_own(into, between);
+            finish_own(into, looks);
         }
         let Range { start, end } = shares.batches[to_usize(u64::from(batch))];
-        compute(&shares.tiles[to_usize(start.into())..to_usize(end.into())], into);
+        compute(&shares.tiles[to_usize(start.into())..to_usize(end.into())], into, looks.glance);
     };
     let drawer = counter.drawer();
     let comm = &context.comm;
@@ -266,12 +290,20 @@ pub fn share(
             context.look();
             on_progress((to_f64(held.load(Ordering::Relaxed)) / fair).min(1.0));
         };
+        let looked = Cell::new(Instant::now());
+        let glance = || {
+            if context.saves.is_some() && looked.get().elapsed() >= GLANCE_EVERY {
+                looked.set(Instant::now());
+                context.look();
+            }
+        };
+        let looks = Looks { between: &poll, glance: &glance };
         while has_batches && !leaves() {
             let Some(batch) = counter.draw(comm, !full()) else { break };
-            compute_batch(batch, &mut computed, &poll);
+            compute_batch(batch, &mut computed, looks);
             poll();
         }
-        finish_own(&mut computed, &poll);
+        finish_own(&mut computed, looks);
         retired.store(true, Ordering::SeqCst);
         computed
     };
@@ -283,14 +315,14 @@ pub fn share(
                 Draw::Done => None,
                 // The main thread may be busy with own tiles: help it rather than wait for a range.
                 Draw::Dry => {
-                    finish_own(&mut computed, &|| ());
+                    finish_own(&mut computed, Looks::NONE);
                     drawer.draw_waiting(&retired)
                 }
             };
             let Some(batch) = batch else { break };
-            compute_batch(batch, &mut computed, &|| ());
+            compute_batch(batch, &mut computed, Looks::NONE);
         }
-        finish_own(&mut computed, &|| ());
+        finish_own(&mut computed, Looks::NONE);
         computed
     };
     context.threads.crew(main, worker).into_iter().flatten().collect()

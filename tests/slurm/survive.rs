@@ -11,7 +11,8 @@ const STOPS: usize = 5;
 pub fn requeued(cluster: &Cluster) {
     let dir = Dir::new("slurm-requeue");
     let deck = "job = \"mandelbrot\"\nwidth = 1200\nheight = 900\nmax_iterations = 8000\n\
-                center = [-0.743, 0.131]\nzoom = 40.0\nkernel = \"reference\"\noutput = \"out.png\"\nquiet = true\n";
+                center = [-0.743, 0.131]\nzoom = 40.0\nkernel = \"reference\"\n\
+                output = \"out.png\"\nquiet = true\n";
     dir.write("deck.toml", deck);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/slurm/run.sbatch");
     let sbatch = ["sbatch", "--parsable", "--nodes=2", "--ntasks-per-node=2", "-Jrequeue"];
