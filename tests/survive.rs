@@ -293,7 +293,7 @@ fn a_signal_stops_all_ranks_in_time() {
     ] {
         let scene = Scene::new(work);
         let mut long = work.words.to_vec();
-        long.extend(["-n", "1000000", "--checkpoint", "ck", "-q"]);
+        long.extend(["-n", "200000", "--checkpoint", "ck", "-q"]);
         long.retain(|word| *word != "3000");
         let at = long.iter().position(|word| *word == "-n").unwrap();
         long.remove(at);

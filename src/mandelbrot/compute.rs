@@ -304,6 +304,8 @@ pub fn share(
             poll();
         }
         finish_own(&mut computed, looks);
+        // Before this rank waits for the others, which may not know yet.
+        context.look();
         retired.store(true, Ordering::SeqCst);
         computed
     };
@@ -419,6 +421,8 @@ fn sample(spec: &Spec, kernel: &Kernel, context: &Context, coarse: &Coarse) -> V
             samples[index] = steps;
         }
     }
+    // Before this rank waits for the others, which may not know yet.
+    context.look();
     // Every sample is one rank's, zero elsewhere: the sum gathers.
     context.comm.all_reduce(Op::Sum, &mut samples);
     samples

@@ -224,7 +224,7 @@ impl Checkpoints {
             let old = there.remove(0);
             if comm.is_root() {
                 // One too many does no harm.
-                std::fs::remove_dir_all(self.directory.join(name(old))).ok();
+                take_away(&self.directory, &name(old)).ok();
             }
         }
         let stats = self.stats.get();
@@ -415,9 +415,19 @@ fn remove_matching(directory: &Path, ours: impl Fn(&str) -> bool) -> Result<()> 
             .filter(|name| ours(name))
             .collect();
         names.sort();
-        names.iter().try_for_each(|name| std::fs::remove_dir_all(directory.join(name)))
+        names.iter().try_for_each(|name| take_away(directory, name))
     };
     remove().map_err(|cause| Error::io("remove old checkpoints in", directory, &cause))
+}
+
+/// Removes a directory of ours, of which a kill leaves all or nothing that has its name.
+fn take_away(directory: &Path, name: &str) -> std::io::Result<()> {
+    let whole = directory.join(name);
+    let Some(number) = name.strip_prefix("ckpt-") else { return std::fs::remove_dir_all(whole) };
+    let doomed = directory.join(format!("{UNFINISHED}{number}"));
+    std::fs::remove_dir_all(&doomed).ok();
+    std::fs::rename(&whole, &doomed)?;
+    std::fs::remove_dir_all(doomed)
 }
 
 fn new_directory(path: &Path) -> Result<()> {
