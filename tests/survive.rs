@@ -272,7 +272,7 @@ fn a_chain_of_stops_ends_with_the_same_bytes() {
                 break;
             }
             assert_eq!(done.code, 75, "link {link}: {done:#?}");
-            done.says("--max-time is over: stopped with a checkpoint in ck");
+            done.says("--max-time is over").says(": stopped with a checkpoint in ck");
             stops += 1;
         }
         assert!(stops >= 2, "{} was stopped {stops} times", work.name);

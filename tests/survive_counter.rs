@@ -139,7 +139,7 @@ fn a_chain_of_stops_counts_every_file_once() {
                 break;
             }
             assert_eq!(done.code, 75, "link {link}: {done:#?}");
-            done.says("asked to stop by SIGUSR1: stopped with a checkpoint in ck");
+            done.says("asked to stop by SIGUSR1").says(": stopped with a checkpoint in ck");
             assert!(link < 40, "{} does not come to its end", work.name);
             stops += 1;
         }
