@@ -272,7 +272,9 @@ fn a_chain_of_stops_ends_with_the_same_bytes() {
                 break;
             }
             assert_eq!(done.code, 75, "link {link}: {done:#?}");
-            done.says("--max-time is over").says(": stopped with a checkpoint in ck");
+            // Its time may be over while it still reads the checkpoint.
+            let known = ["--max-time is over", "while a checkpoint was read"];
+            assert!(known.iter().any(|part| done.stderr.contains(part)), "{done:#?}");
             stops += 1;
         }
         assert!(stops >= 2, "{} was stopped {stops} times", work.name);
