@@ -162,6 +162,12 @@ impl Scene {
         assert!(left.is_empty(), "{left:?} left after {context}");
     }
 
+    /// Whether the last run went on from a checkpoint.
+    pub fn resumed(&self, work: &Work) -> bool {
+        let record = self.dir.json(&format!("{}.json", work.outputs[0]));
+        !record["checkpoints"]["resumed_from"].is_null()
+    }
+
     pub fn forget(&self, work: &Work) {
         for name in work.outputs {
             std::fs::remove_file(self.dir.path(name)).unwrap();
@@ -185,14 +191,19 @@ pub fn wait_for_the_end(dir: &Dir, child: &mut Child, context: &str) {
     }
 }
 
-/// Kills a rank or the launcher at a random moment, some times over, then lets the run come to its end with
-/// other ranks. Everything follows from the seed.
-pub fn killed_and_resumed(work: &Work, seed: u64) {
-    let scene = Scene::new(work);
-    killed_in(&scene, work, seed);
+/// What kills came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kills {
+    /// Kills that met a process.
+    pub met: u64,
+    /// Last runs that went on from a checkpoint.
+    pub resumed: u64,
 }
 
-pub fn killed_in(scene: &Scene, work: &Work, seed: u64) {
+/// Kills a rank or the launcher at a random moment, some times over, then lets the run come to its end with
+/// other ranks. Everything follows from the seed.
+pub fn killed_in(scene: &Scene, work: &Work, seed: u64) -> Kills {
+    let mut kills = Kills::default();
     let mut random = Random::new(seed);
     let counts = [None, Some(1), Some(2), Some(3), Some(4), Some(7), Some(8)];
     let mut context = format!("seed {seed} of {}:", work.name);
@@ -210,6 +221,7 @@ pub fn killed_in(scene: &Scene, work: &Work, seed: u64) {
         write!(context, " {ranks:?} ranks killed after {delay} ms;").unwrap();
         if let Some(victim) = victim {
             signal(*victim, Signal::SIGKILL);
+            kills.met += 1;
         }
         wait_for_the_end(&scene.dir, &mut child, &context);
     }
@@ -217,6 +229,8 @@ pub fn killed_in(scene: &Scene, work: &Work, seed: u64) {
     let done = scene.run(work, &SAVING, ranks).run();
     assert_eq!(done.code, 0, "{context} resumed on {ranks:?} ranks: {done:#?}");
     scene.check(work, &context);
+    kills.resumed += u64::from(scene.resumed(work));
+    kills
 }
 
 /// The `mpirun` that works in this directory.
@@ -239,19 +253,6 @@ fn a_run_killed_at_any_moment_goes_on() {
             killed_in(&scene, work, seed);
             scene.forget(work);
         }
-    }
-}
-
-#[test]
-#[ignore = "a campaign"]
-fn killed_a_thousand_times() {
-    let base: u64 = std::env::var("DCOMP_SEED").map_or(1000, |text| text.parse().unwrap());
-    let each = 1000 / u64::try_from(WORKS.len()).unwrap() + 1;
-    for work in WORKS {
-        for seed in base..base + each {
-            killed_and_resumed(work, seed);
-        }
-        eprintln!("{}: {each} runs killed from seed {base} on, 0 wrong, 0 hung", work.name);
     }
 }
 

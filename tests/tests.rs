@@ -6,6 +6,7 @@
 
 mod balance;
 mod bytes;
+mod campaign;
 mod chance;
 mod collective;
 mod counter;
