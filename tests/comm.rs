@@ -11,18 +11,22 @@ use dcomp::comm::{Comm, Op, WorkCounter, address};
 use dcomp::error::Error;
 use dcomp::num::{mix64, to_u64, to_usize};
 
-/// Rank counts, bytes per round, ranks per pretended node (0: the real node).
-const RUNS: [(u32, u32, u32); 10] = [
-    (1, 8, 0),
-    (2, 8, 0),
-    (3, 8, 0),
-    (4, 1000, 0),
-    (7, 8, 2),
-    (8, 24, 3),
-    (3, 1 << 25, 1),
-    (4, 1 << 25, 2),
-    (5, 64, 0),
-    (64, 1 << 20, 16),
+/// Rank counts, bytes per round, ranks per pretended node (0: the real node), and how ranks of one node meet.
+const RUNS: [(u32, u32, u32, &str); 14] = [
+    (1, 8, 0, "as usual"),
+    (2, 8, 0, "messages"),
+    (2, 8, 0, "memory"),
+    (3, 8, 0, "messages"),
+    (3, 1000, 0, "memory"),
+    (4, 1000, 0, "messages"),
+    (7, 8, 2, "as usual"),
+    (7, 64, 0, "memory"),
+    (8, 24, 3, "as usual"),
+    (3, 1 << 25, 1, "as usual"),
+    (4, 1 << 25, 2, "memory"),
+    (5, 64, 0, "messages"),
+    (64, 1 << 20, 16, "as usual"),
+    (64, 1 << 20, 0, "memory"),
 ];
 
 fn main() -> ExitCode {
@@ -36,20 +40,23 @@ fn main() -> ExitCode {
     }
     let program = std::env::current_exe().expect("this program has a path");
     let mut failed = 0;
-    for (ranks, round_bytes, per_node) in RUNS {
+    for (ranks, round_bytes, per_node, meet) in RUNS {
         let status = Command::new("timeout")
             .args(["--kill-after=5", "120", "mpirun", "-n", &ranks.to_string()])
             .arg(&program)
             .env("DCOMP_TEST_RANK", "yes")
             .env("DCOMP_ROUND_BYTES", round_bytes.to_string())
             .env("DCOMP_RANKS_PER_NODE", per_node.to_string())
+            .env("DCOMP_MEET", meet)
             .env("OMPI_ALLOW_RUN_AS_ROOT", "1")
             .env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
             .env("OMPI_MCA_rmaps_base_oversubscribe", "1")
             .status();
         let passed = status.as_ref().is_ok_and(std::process::ExitStatus::success);
         let verdict = if passed { "ok" } else { "FAILED" };
-        println!("comm: {ranks} ranks, {round_bytes} bytes, {per_node} a node ... {verdict}");
+        println!(
+            "comm: {ranks} ranks, {round_bytes} bytes, {per_node} a node, {meet} ... {verdict}"
+        );
         failed += usize::from(!passed);
     }
     println!("comm: {} passed, {failed} failed", RUNS.len() - failed);
@@ -77,7 +84,7 @@ fn message(from: u64, to: u64) -> Vec<u8> {
 }
 
 fn broadcasts(comm: &Comm) {
-    for length in [0, 1, 7, 8, 9, 5000] {
+    for length in [0, 1, 7, 8, 9, 5000, 16_384, 16_385] {
         for root in [0, comm.size() - 1] {
             let original: Vec<u8> = (0..length).map(|at| mix64(at).to_le_bytes()[0]).collect();
             let mine = if comm.rank() == root { original.clone() } else { vec![9; 3] };
@@ -88,7 +95,7 @@ fn broadcasts(comm: &Comm) {
 
 fn reductions(comm: &Comm) {
     let (rank, size) = (comm.rank(), comm.size());
-    for length in [0, 1, 2, 3, 1001] {
+    for length in [0, 1, 2, 3, 1001, 2048, 2049] {
         let mine: Vec<u64> = (0..length).map(|at| mix64(at ^ rank << 40) >> 8).collect();
         let all: Vec<Vec<u64>> = (0..size)
             .map(|rank| (0..length).map(|at| mix64(at ^ rank << 40) >> 8).collect())

@@ -71,7 +71,12 @@ impl WorkCounter {
         let (words, global) = match &comm.mpi {
             None => (Words::Own((0..WORDS).map(|_| AtomicU64::new(0)).collect()), None),
             Some(mpi) => (
-                Words::Shared(NodeWords::allocate(&mpi.node, comm.place().local_rank == 0, WORDS)),
+                Words::Shared(NodeWords::allocate(
+                    &mpi.node,
+                    comm.place().local_rank == 0,
+                    WORDS,
+                    WORDS,
+                )),
                 (comm.place().node_count > 1)
                     .then(|| WorldWord::allocate(&mpi.all, comm.is_root()))
                     .flatten(),

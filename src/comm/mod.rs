@@ -12,6 +12,7 @@ mod abort;
 mod agree;
 mod collectives;
 mod counter;
+mod crowd;
 mod exchange;
 pub mod launcher;
 mod neighbours;
@@ -36,6 +37,7 @@ use crate::store::cleanup;
 pub use abort::{end_process_on_panic, host_name};
 pub use collectives::{Element, Op};
 pub use counter::{Draw, Drawer, WorkCounter};
+use crowd::Crowd;
 pub use exchange::Received;
 use launcher::Launch;
 pub use neighbours::{Neighbours, address};
@@ -79,6 +81,7 @@ struct World {
 pub struct Comm {
     // Dropped in this order: the watchdog outlives MPI, its shared memory does not.
     beats: Option<Beats>,
+    crowd: Option<Crowd>,
     mpi: Option<World>,
     _watchdog: Option<Watchdog>,
     rank: u64,
@@ -115,6 +118,7 @@ impl Comm {
     pub fn alone() -> Self {
         Self {
             beats: None,
+            crowd: None,
             mpi: None,
             _watchdog: None,
             rank: 0,
@@ -156,6 +160,7 @@ impl Comm {
                 node_count: 0,
             },
             beats: None,
+            crowd: None,
             mpi: Some(World { all: world, node, _universe: universe }),
             _watchdog: Some(watchdog),
             rank,
@@ -164,10 +169,15 @@ impl Comm {
             round_bytes: forced_round().unwrap_or(ROUND_BYTES),
             whole_bytes: forced_round().unwrap_or(WHOLE_BYTES),
         };
-        let mut leaders = [u64::from(comm.place.local_rank == 0)];
-        comm.all_reduce(Op::Sum, &mut leaders);
-        comm.place.node_count = leaders[0];
+        let mut sums = [u64::from(comm.place.local_rank == 0), u64::from(meets(comm.place))];
+        comm.all_reduce(Op::Sum, &mut sums);
+        let meeting = sums[1] == size;
+        comm.place.node_count = sums[0];
         comm.beats = comm.mpi.as_ref().map(|mpi| watch_ranks(mpi, comm.place, rank));
+        if let (Some(mpi), 1, true) = (&comm.mpi, comm.place.node_count, meeting) {
+            comm.crowd = Some(Crowd::allocate(&mpi.node, rank, size));
+            mpi.node.barrier();
+        }
         Ok(comm)
     }
 
@@ -211,6 +221,13 @@ impl Comm {
         Some((line, format!("{major}.{minor}")))
     }
 
+    /// Looks after MPI while this rank waits for something else.
+    fn idle(&self) {
+        if let Some(mpi) = &self.mpi {
+            window::poll(&mpi.all);
+        }
+    }
+
     /// Times a call into MPI and counts what it sent.
     fn timed<T>(&self, messages: u64, bytes: u64, call: impl FnOnce() -> T) -> T {
         let watch = Stopwatch::start();
@@ -224,10 +241,20 @@ impl Comm {
     }
 }
 
+/// Whether collectives had better go through memory: when ranks share cores.
+fn meets(place: NodePlace) -> bool {
+    match std::env::var("DCOMP_MEET").as_deref() {
+        Ok("memory") => true,
+        Ok("messages") => false,
+        _ => place.local_size > tune::num_cores(),
+    }
+}
+
 /// Collective. From here on a rank that is lost ends the run, as far as another one shares its node.
 fn watch_ranks(mpi: &World, place: NodePlace, rank: u64) -> Beats {
     let NodePlace { local_rank, local_size, .. } = place;
-    let words = NodeWords::allocate(&mpi.node, local_rank == 0, watchdog::words_of(local_size));
+    let count = watchdog::words_of(local_size);
+    let words = NodeWords::allocate(&mpi.node, local_rank == 0, count, count);
     mpi.node.barrier();
     let beats = Beats::announce(words, local_rank, rank);
     mpi.node.barrier();

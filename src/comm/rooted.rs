@@ -23,6 +23,10 @@ impl Comm {
     /// Collective. A byte string of every rank, in rank order, on root; empty elsewhere.
     pub fn gather_bytes(&self, mine: &[u8]) -> Vec<Vec<u8>> {
         let Some(mpi) = &self.mpi else { return vec![mine.to_vec()] };
+        let ranks = if self.is_root() { index(self.size()) } else { 0 };
+        if let Some(all) = self.share(mine, |brought| (0..ranks).map(brought).collect()) {
+            return all;
+        }
         if !self.is_root() {
             self.send_bytes(mpi, ROOT, mine);
             return Vec::new();
@@ -37,10 +41,20 @@ impl Comm {
     /// When root has not as many as ranks.
     pub fn scatter_bytes(&self, mut parts: Vec<Vec<u8>>) -> Vec<u8> {
         let Some(mpi) = &self.mpi else { return parts.remove(0) };
+        if self.is_root() {
+            assert_eq!(to_u64(parts.len()), self.size(), "one byte string per rank");
+        }
+        if let Some(crowd) = &self.crowd {
+            let given = self.is_root().then_some(&parts[..]);
+            let bytes = parts.iter().skip(1).map(|part| to_u64(part.len())).sum();
+            let mine = self.timed(1, bytes, || crowd.hand_out(given, || self.idle()));
+            if let Some(mine) = mine {
+                return mine;
+            }
+        }
         if !self.is_root() {
             return self.receive_bytes(mpi, ROOT);
         }
-        assert_eq!(to_u64(parts.len()), self.size(), "one byte string per rank");
         for (rank, part) in (0..).zip(&parts).skip(1) {
             self.send_bytes(mpi, rank, part);
         }
@@ -50,6 +64,10 @@ impl Comm {
     /// Collective. Root's byte string on every rank; the others pass nothing. Unlike a broadcast it
     /// takes no rank to pass it on, which with more ranks than cores waits for that rank's turn.
     pub fn hand_out_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mine = if self.is_root() { bytes } else { &[] };
+        if let Some(shared) = self.share(mine, |brought| brought(index(ROOT))) {
+            return shared;
+        }
         match &self.mpi {
             Some(mpi) if !self.is_root() => self.receive_bytes(mpi, ROOT),
             Some(mpi) => {
@@ -62,6 +80,10 @@ impl Comm {
 
     /// Collective. A byte string of every rank, in rank order, on every rank. For small things.
     pub fn all_gather_bytes(&self, mine: &[u8]) -> Vec<Vec<u8>> {
+        let ranks = index(self.size());
+        if let Some(all) = self.share(mine, |brought| (0..ranks).map(brought).collect()) {
+            return all;
+        }
         let parts = self.gather_bytes(mine);
         let lengths = parts.iter().map(|part| to_u64(part.len()).to_le_bytes());
         let lengths: Vec<u8> = lengths.flatten().collect();
@@ -79,6 +101,12 @@ impl Comm {
     /// Collective. The byte string of the next rank, which gives it back to this one; nothing on the last.
     pub fn pass_back(&self, mine: &[u8]) -> Vec<u8> {
         let Some(mpi) = &self.mpi else { return Vec::new() };
+        let next = index(self.rank() + 1);
+        let ranks = index(self.size());
+        let of_next = |brought: &dyn Fn(usize) -> Vec<u8>| (next < ranks).then(|| brought(next));
+        if let Some(of_next) = self.share(mine, of_next) {
+            return of_next.unwrap_or_default();
+        }
         if !self.is_root() {
             self.send_bytes(mpi, self.rank() - 1, mine);
         }

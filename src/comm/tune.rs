@@ -40,7 +40,7 @@ fn settings(
 }
 
 /// Cores of this machine that any process may use; a rank's own mask may be one core.
-fn num_cores() -> u64 {
+pub(super) fn num_cores() -> u64 {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cores = text.lines().filter(|line| line.starts_with("processor")).count();
     crate::num::to_u64(cores.max(1))

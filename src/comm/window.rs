@@ -15,7 +15,7 @@ use mpi::ffi;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{AsRaw, CommunicatorCollectives};
 
-/// `count` zeroed 64-bit words in memory shared by the ranks of a node.
+/// 64-bit words in memory shared by the ranks of a node.
 pub(super) struct NodeWords {
     window: ffi::MPI_Win,
     base: *const AtomicU64,
@@ -29,8 +29,13 @@ unsafe impl Sync for NodeWords {}
 unsafe impl Send for NodeWords {}
 
 impl NodeWords {
-    /// Collective over `node`.
-    pub(super) fn allocate(node: &SimpleCommunicator, leader: bool, count: usize) -> Self {
+    /// Collective over `node`. The first `zeroed` of the words are 0.
+    pub(super) fn allocate(
+        node: &SimpleCommunicator,
+        leader: bool,
+        count: usize,
+        zeroed: usize,
+    ) -> Self {
         let mine = if leader { count * size_of::<AtomicU64>() } else { 0 };
         let mut local: *mut c_void = null_mut();
         let mut base: *mut c_void = null_mut();
@@ -63,6 +68,7 @@ impl NodeWords {
             words
                 .words()
                 .iter()
+                .take(zeroed)
                 .for_each(|word| word.store(0, std::sync::atomic::Ordering::SeqCst));
         }
         words

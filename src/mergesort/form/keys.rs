@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 
+use super::again::sorts_again;
 use super::{Checked, Digest, Form, Index, Pair, Run, Way, fixed};
 use crate::error::Result;
 use crate::generate::keys::KeyType;
@@ -82,6 +83,25 @@ impl Keys {
         if decode { turned } else { turned ^ all }
     }
 
+    /// Merges runs in one of the ways, into exactly as many bytes.
+    pub(super) fn merge_by(self, way: Way, runs: &[&[u8]], out: &mut [u8]) {
+        by_width!(self, K => {
+            let runs: Vec<&[K]> = runs.iter().map(|run| of(run)).collect();
+            let out: &mut [K] = of_mut(out);
+            if way == Way::Tree {
+                return merge::merge(&runs, out);
+            }
+            let mut rest = &mut *out;
+            for run in runs {
+                let (place, behind) = rest.split_at_mut(run.len());
+                place.copy_from_slice(run);
+                rest = behind;
+            }
+            assert!(rest.is_empty(), "room for all runs and no more");
+            vector::sort(self.isa, out);
+        });
+    }
+
     fn turn(self, items: &mut [u8], decode: bool) {
         if self.is_file_form() {
             return;
@@ -141,11 +161,11 @@ impl Form for Keys {
     }
 
     fn merge(&self, runs: &[&[u8]], out: &mut [u8]) -> Way {
-        by_width!(self, K => {
-            let runs: Vec<&[K]> = runs.iter().map(|run| of(run)).collect();
-            merge::merge(&runs, of_mut(out));
-        });
-        Way::Tree
+        let (bytes, full) = (self.kind.bytes(), runs.iter().filter(|run| !run.is_empty()).count());
+        let again = sorts_again(self.isa, bytes, full, out.len() / bytes);
+        let way = if again { Way::Sort } else { Way::Tree };
+        self.merge_by(way, runs, out);
+        way
     }
 
     fn digest(&self, items: &[u8]) -> Digest {

@@ -5,6 +5,7 @@
 //! written, and in *sorting form*, in which bare keys are unsigned integers of the same order and all else
 //! is as in the file.
 
+mod again;
 mod fixed;
 mod keys;
 mod lines;
