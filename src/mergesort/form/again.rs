@@ -52,7 +52,7 @@ mod tests {
         let mega = 1 << 17;
         for (isa, bytes, tree, sort) in [
             (Isa::Avx512, 8, 16, 64),
-            (Isa::Avx512, 4, 8, 32),
+            (Isa::Avx512, 4, 4, 32),
             (Isa::Avx2, 8, 128, 512),
             (Isa::Portable, 8, 256, 1024),
         ] {
