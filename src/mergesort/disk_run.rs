@@ -1,7 +1,7 @@
 //! A sorted run on the disk: looked up by item, read by bytes.
 //!
-//! Chunks hold a power of two of items, the last one of a run fewer. The key at the end of each chunk stays
-//! in memory: the search for cuts reads the disk only for its last steps.
+//! Some keys stay in memory, as the layout of the file says; a look at any other item reads what it takes of
+//! a chunk: a page of items of one size, else all of it.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::form::{Form, Index};
 use super::packed::{Reader, Writer};
-use super::scratch::{RunFile, Stored};
+use super::scratch::{RunFile, Stored, block_items};
 use crate::error::Result;
 use crate::measure::Meter;
 use crate::num::{to_u64, to_usize};
@@ -20,30 +20,58 @@ use crate::store::crc::Extent;
 /// A sorted run.
 pub struct DiskRun {
     file: Arc<RunFile>,
+    /// Every how many items a key is in memory, unless only those at the ends of chunks are.
+    grain: Option<u64>,
     chunks: Vec<Stored>,
     /// Where each chunk begins among the run's bytes, and the end of all.
     starts: Vec<u64>,
     /// The same among its items.
     firsts: Vec<u64>,
-    /// The chunk that was looked at last.
-    latest: RefCell<Option<(usize, Vec<u8>, Index)>>,
+    /// What was looked at last.
+    latest: RefCell<Option<Latest>>,
+}
+
+/// Items of a run that were read to look at one of them.
+struct Latest {
+    chunk: usize,
+    /// The first of them, counted from the chunk's first.
+    first: u64,
+    items: Vec<u8>,
+    index: Index,
 }
 
 impl DiskRun {
     /// Of chunks one behind the other.
-    pub fn new(file: Arc<RunFile>, mut chunks: Vec<Stored>) -> Self {
+    pub fn new(file: Arc<RunFile>, grain: Option<u64>, mut chunks: Vec<Stored>) -> Self {
         chunks.retain(|chunk| chunk.items > 0);
         let (mut starts, mut firsts) = (vec![0], vec![0]);
         for (at, chunk) in chunks.iter().enumerate() {
             starts.push(starts[at] + chunk.bytes);
             firsts.push(firsts[at] + chunk.items);
         }
-        Self { file, chunks, starts, firsts, latest: RefCell::default() }
+        Self { file, grain, chunks, starts, firsts, latest: RefCell::default() }
     }
 
     /// The chunk of an item.
     fn chunk_of(&self, item: u64) -> usize {
         self.firsts.partition_point(|&first| first <= item) - 1
+    }
+
+    /// Every how many items a key is in memory, about: a power of two.
+    pub fn coarse(&self) -> u64 {
+        let chunk = self.chunks.iter().map(|chunk| chunk.items).max().unwrap_or(1);
+        self.grain.unwrap_or(chunk.next_power_of_two())
+    }
+
+    /// Whether its chunks have the keys that they should have.
+    pub fn fits(&self, form: &dyn Form) -> bool {
+        let (Some(grain), Some(key)) = (self.grain, form.key_bytes()) else {
+            return self.grain.is_none();
+        };
+        let keys = |chunk: &Stored| (chunk.items / grain).checked_mul(to_u64(key));
+        let whole = self.firsts[..self.chunks.len()].iter().all(|first| first % grain == 0);
+        let fits = |chunk: &Stored| keys(chunk) == Some(to_u64(chunk.keys.len()));
+        grain.is_power_of_two() && whole && self.chunks.iter().all(fits)
     }
 
     /// Its items.
@@ -64,6 +92,14 @@ impl DiskRun {
         let chunk = self.chunk_of(item);
         if item + 1 == self.firsts[chunk + 1] {
             out.extend_from_slice(&self.chunks[chunk].last_key);
+            return Ok(());
+        }
+        let inside = item + 1 - self.firsts[chunk];
+        if let (Some(grain), Some(key)) = (self.grain, form.key_bytes())
+            && inside.is_multiple_of(grain)
+        {
+            let at = to_usize(inside / grain) * key;
+            out.extend_from_slice(&self.chunks[chunk].keys[at - key..at]);
             return Ok(());
         }
         self.with_item(form, item, |_, item| form.key(item, out))
@@ -100,22 +136,39 @@ impl DiskRun {
         look: impl FnOnce(u64, &[u8]) -> R,
     ) -> Result<R> {
         let chunk = self.chunk_of(item);
-        self.load(form, chunk)?;
+        let inside = item - self.firsts[chunk];
+        self.load(form, chunk, inside)?;
         let latest = self.latest.borrow();
-        let (_, items, index) = latest.as_ref().expect("loaded");
-        let at = to_usize(item - self.firsts[chunk]);
-        let bytes = index.bytes(at..at + 1);
-        Ok(look(self.starts[chunk] + to_u64(bytes.start), &items[bytes]))
+        let latest = latest.as_ref().expect("loaded");
+        let at = to_usize(inside - latest.first);
+        let bytes = latest.index.bytes(at..at + 1);
+        // Where not all of a chunk was read, all items have one size.
+        let before = latest.first * form.item_bytes().map_or(0, to_u64);
+        let offset = self.starts[chunk] + before + to_u64(bytes.start);
+        Ok(look(offset, &latest.items[bytes]))
     }
 
-    fn load(&self, form: &dyn Form, chunk: usize) -> Result<()> {
-        if self.latest.borrow().as_ref().is_some_and(|(latest, ..)| *latest == chunk) {
+    /// Reads what a look at an item of a chunk takes, unless that was read last.
+    fn load(&self, form: &dyn Form, chunk: usize, item: u64) -> Result<()> {
+        let stored = &self.chunks[chunk];
+        let (items, bytes) = match form.item_bytes().map(to_u64) {
+            Some(size) if !self.file.compress => {
+                let block = block_items(size);
+                let first = item / block * block;
+                let end = (first + block).min(stored.items);
+                (first..end, first * size..end * size)
+            }
+            _ => (0..stored.items, 0..stored.bytes),
+        };
+        let is_there = |latest: &Latest| latest.chunk == chunk && latest.first == items.start;
+        if self.latest.borrow().as_ref().is_some_and(is_there) {
             return Ok(());
         }
         stop::heed("runs were merged")?;
-        let items = self.file.chunk(&self.chunks[chunk])?;
+        let first = items.start;
+        let items = self.file.part(stored, bytes)?;
         let index = form.index(&items);
-        *self.latest.borrow_mut() = Some((chunk, items, index));
+        *self.latest.borrow_mut() = Some(Latest { chunk, first, items, index });
         Ok(())
     }
 
@@ -141,9 +194,9 @@ impl DiskRun {
         while filled < out.len() {
             let at = from + to_u64(filled);
             let chunk = self.starts.partition_point(|&start| start <= at) - 1;
-            self.load(form, chunk)?;
+            self.load(form, chunk, 0)?;
             let latest = self.latest.borrow();
-            let (_, items, _) = latest.as_ref().expect("loaded");
+            let items = &latest.as_ref().expect("loaded").items;
             let start = to_usize(at - self.starts[chunk]);
             let bytes = (items.len() - start).min(out.len() - filled);
             out[filled..filled + bytes].copy_from_slice(&items[start..start + bytes]);
@@ -195,11 +248,13 @@ impl DiskRun {
     pub fn encode(&self, out: &mut Writer) {
         out.text(self.name().map_or(&[], |name| name.as_os_str().as_encoded_bytes()));
         out.word(u64::from(self.file.compress));
+        out.word(self.grain.unwrap_or(0));
         out.word(to_u64(self.chunks.len()));
         for chunk in &self.chunks {
-            let Stored { offset, packed, bytes, crc64, items, ref last_key } = *chunk;
+            let Stored { offset, packed, bytes, crc64, items, ref last_key, ref keys } = *chunk;
             out.words(&[offset, packed, bytes, crc64, items]);
             out.text(last_key);
+            out.text(keys);
         }
     }
 
@@ -212,23 +267,33 @@ impl DiskRun {
         bytes: &mut Reader<'_>,
         open: impl FnOnce(&Path, bool) -> Result<Arc<RunFile>>,
     ) -> Result<Option<Self>> {
-        let Some((name, compress, chunks)) = decoded(bytes) else { return Ok(None) };
-        Ok(Some(Self::new(open(name, compress)?, chunks)))
+        let Some(Decoded { name, compress, grain, chunks }) = decoded(bytes) else {
+            return Ok(None);
+        };
+        Ok(Some(Self::new(open(name, compress)?, grain, chunks)))
     }
 }
 
-fn decoded<'b>(bytes: &mut Reader<'b>) -> Option<(&'b Path, bool, Vec<Stored>)> {
+struct Decoded<'b> {
+    name: &'b Path,
+    compress: bool,
+    grain: Option<u64>,
+    chunks: Vec<Stored>,
+}
+
+fn decoded<'b>(bytes: &mut Reader<'b>) -> Option<Decoded<'b>> {
     use std::os::unix::ffi::OsStrExt;
     let name = Path::new(std::ffi::OsStr::from_bytes(bytes.text()?));
     let compress = bytes.word()? == 1;
+    let grain = Some(bytes.word()?).filter(|&grain| grain > 0);
     let mut chunks = Vec::new();
     for _ in 0..bytes.word()? {
         let [offset, packed, length, crc64, items] = bytes.words()?;
-        let last_key = bytes.text()?.to_vec();
-        chunks.push(Stored { offset, packed, bytes: length, crc64, items, last_key });
+        let (last_key, keys) = (bytes.text()?.to_vec(), bytes.text()?.to_vec());
+        chunks.push(Stored { offset, packed, bytes: length, crc64, items, last_key, keys });
     }
     let plain = name.components().count() == 1 && name.file_name().is_some();
-    plain.then_some((name, compress, chunks))
+    plain.then_some(Decoded { name, compress, grain, chunks })
 }
 
 /// Which bytes of which runs go to a rank, one behind the other.

@@ -19,7 +19,7 @@ use super::memory::Budget;
 use super::packed::Reader;
 use super::pour::Pour;
 use super::resume::{self, Packed};
-use super::scratch::{Chunks, RunFile, Scratch, chunk_items};
+use super::scratch::{Chunks, Layout, RunFile, Scratch};
 use super::shares;
 use super::slices::Merge;
 use crate::comm::{Comm, Op};
@@ -102,7 +102,8 @@ impl<'a> External<'a> {
         let comm = &context.comm;
         let item = form.item_bytes().map_or(1, to_u64);
         let (starts, found) = deal(comm, source.bytes(), item, found)?;
-        let (made, runs): (Vec<_>, Vec<_>) = comm.agree(open(context, found))?.into_iter().unzip();
+        let (made, runs): (Vec<_>, Vec<_>) =
+            comm.agree(open(context, form, found))?.into_iter().unzip();
         shorten(comm, &runs)?;
         let done: Vec<Range<u64>> = made.iter().map(|made: &Made| made.source.clone()).collect();
         let rank = to_usize(comm.rank());
@@ -116,7 +117,8 @@ impl<'a> External<'a> {
         let scratch = if todo.is_empty() {
             Ok(None)
         } else {
-            Scratch::create(context, directory, bytes + slack, compress).map(Some)
+            let layout = Layout::new(form, bytes, budget.bytes);
+            Scratch::create(context, directory, bytes + slack, layout, compress).map(Some)
         };
         let scratch = comm.agree(scratch)?;
         context.meter.count_files(u64::from(scratch.is_some()));
@@ -144,7 +146,7 @@ impl<'a> External<'a> {
         let sequences = fresh.sequences;
         let bytes: usize = sequences.iter().map(|sequence| sequence.items.len()).sum();
         let items: u64 = sequences.iter().map(Sequence::len).sum();
-        let each = chunk_items(to_u64(bytes), items);
+        let each = scratch.layout.chunk_items(to_u64(bytes), items);
         let runs = sequences.iter().map(|one| one.run(0..to_usize(one.len()))).collect();
         let pour = Pour::every(self.context, form, runs, to_usize(each));
         let sizes = pour.sizes(self.context)?;
@@ -170,7 +172,7 @@ impl<'a> External<'a> {
             kept: if form.is_unique() { kept } else { fresh.kept },
             sums: fresh.sums,
         };
-        let run = DiskRun::new(Arc::clone(scratch.file()), chunks);
+        let run = DiskRun::new(Arc::clone(scratch.file()), scratch.layout.grain, chunks);
         self.context.meter.count_written(run.bytes());
         let at = self.made.partition_point(|other| other.source.start < made.source.start);
         self.made.insert(at, made);
@@ -281,7 +283,7 @@ fn deal(comm: &Comm, total: u64, item: u64, found: &[Packed]) -> Result<(Vec<u64
 }
 
 /// Opens runs that an earlier program left. Local.
-fn open(context: &Context, found: Vec<Packed>) -> Result<Vec<(Made, DiskRun)>> {
+fn open(context: &Context, form: &dyn Form, found: Vec<Packed>) -> Result<Vec<(Made, DiskRun)>> {
     let mut files: BTreeMap<PathBuf, Arc<RunFile>> = BTreeMap::new();
     let mut open = |name: &Path, compress: bool| {
         if let Some(file) = files.get(name) {
@@ -296,7 +298,7 @@ fn open(context: &Context, found: Vec<Packed>) -> Result<Vec<(Made, DiskRun)>> {
     };
     let each = |Packed { made, run }: Packed| {
         let run = DiskRun::decode(&mut Reader(&run), &mut open)?;
-        let run = run.filter(|run| made.kept.items == run.items());
+        let run = run.filter(|run| made.kept.items == run.items() && run.fits(form));
         Ok((made, run.ok_or_else(|| Error::bad_input("a part of the checkpoint is not a sort's"))?))
     };
     found.into_iter().map(each).collect()

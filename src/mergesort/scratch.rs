@@ -3,9 +3,15 @@
 //! Without checkpoints it has no name, so that nothing is left whatever ends the job, and two jobs never
 //! meet; the price is that `ls` does not show the space. With checkpoints it lies in their directory, from
 //! which what no checkpoint needs is removed, and later programs write to files of their own.
+//!
+//! Chunks hold a power of two of items, the last one of a run fewer. The key at the end of each chunk stays
+//! in memory, of items of one size also those between, as many as memory allows: the search for cuts reads the
+//! disk only for its last steps, and then a page at a time. Lines have smaller chunks instead, as they are
+//! found by reading one.
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
+use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,10 +34,59 @@ use crate::units::size;
 /// Bytes of a chunk, at most, unless one item has more.
 const CHUNK_BYTES: u64 = 256 << 10;
 
-/// Items of a chunk, when they have so many bytes on average.
-pub fn chunk_items(bytes: u64, items: u64) -> u64 {
-    let most = CHUNK_BYTES / (bytes / items.max(1)).max(1);
-    (most.max(1) + 1).next_power_of_two() / 2
+/// Of lines, whose places nobody knows without reading the chunk: no fewer than these.
+const TEXT_CHUNK_BYTES: u64 = 16 << 10;
+
+/// Bytes that are read at once to look at one item: a page of the file system.
+const BLOCK_BYTES: u64 = 4 << 10;
+
+/// Of the memory, one part in so many is for keys of what lies on the disk.
+const KEYS_PART: u64 = 16;
+
+/// What a chunk of lines costs in memory: its place and the key at its end, about.
+const TEXT_KEY_BYTES: u64 = 160;
+
+/// How runs are cut, and what of them stays in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    chunk_bytes: u64,
+    /// Every how many items of a run a key stays in memory, a power of two; only those at the ends of chunks
+    /// where items have many sizes, or equal ones are taken out, so that chunks end anywhere.
+    pub grain: Option<u64>,
+}
+
+impl Layout {
+    /// For so many bytes a rank, which has so much memory.
+    pub fn new(form: &dyn Form, bytes: u64, memory: u64) -> Self {
+        let keys = (memory / KEYS_PART).max(1);
+        let (Some(item), Some(key)) = (form.item_bytes(), form.key_bytes()) else {
+            let least = bytes.saturating_mul(TEXT_KEY_BYTES) / keys;
+            return Self { chunk_bytes: least.clamp(TEXT_CHUNK_BYTES, CHUNK_BYTES), grain: None };
+        };
+        let (item, key) = (to_u64(item), to_u64(key));
+        let mut grain = items_of(BLOCK_BYTES, item);
+        while grain < items_of(CHUNK_BYTES, item)
+            && (bytes / item / grain).saturating_mul(key) > keys
+        {
+            grain *= 2;
+        }
+        Self { chunk_bytes: CHUNK_BYTES, grain: (!form.is_unique()).then_some(grain) }
+    }
+
+    /// Items of a chunk, when they have so many bytes on average.
+    pub fn chunk_items(&self, bytes: u64, items: u64) -> u64 {
+        items_of(self.chunk_bytes, bytes / items.max(1))
+    }
+}
+
+/// The power of two of items of a size that fit, at least one.
+fn items_of(bytes: u64, item: u64) -> u64 {
+    ((bytes / item.max(1)).max(1) + 1).next_power_of_two() / 2
+}
+
+/// Items, of one size, that are read at once to look at one.
+pub fn block_items(item_bytes: u64) -> u64 {
+    items_of(BLOCK_BYTES, item_bytes)
 }
 
 /// A file that holds sorted runs.
@@ -99,16 +154,18 @@ impl RunFile {
         Moved::of(&self.traffic.read, &self.traffic.read_ns)
     }
 
-    /// A chunk's items.
+    /// Some bytes of a chunk; all of it when it is compressed.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn chunk(&self, chunk: &Stored) -> Result<Vec<u8>> {
-        let mut data = vec![0; to_usize(chunk.packed)];
-        self.read(&mut data, chunk.offset)?;
+    pub fn part(&self, chunk: &Stored, bytes: Range<u64>) -> Result<Vec<u8>> {
         if !self.compress {
+            let mut data = vec![0; to_usize(bytes.end - bytes.start)];
+            self.read(&mut data, chunk.offset + bytes.start)?;
             return Ok(data);
         }
+        let mut data = vec![0; to_usize(chunk.packed)];
+        self.read(&mut data, chunk.offset)?;
         let items = lz4_flex::block::decompress(&data, to_usize(chunk.bytes));
         items.map_err(|_| self.damaged(chunk))
     }
@@ -138,6 +195,8 @@ impl RunFile {
 pub struct Scratch<'a> {
     checkpoints: Option<&'a Checkpoints>,
     file: Arc<RunFile>,
+    /// How runs lie in it.
+    pub layout: Layout,
     end: AtomicU64,
     /// Whether a checkpoint may name it.
     kept: Cell<bool>,
@@ -158,6 +217,8 @@ pub struct Stored {
     pub items: u64,
     /// The key of the last one.
     pub last_key: Vec<u8>,
+    /// The keys in front of multiples of the layout's grain, one behind the other.
+    pub keys: Vec<u8>,
 }
 
 impl<'a> Scratch<'a> {
@@ -170,6 +231,7 @@ impl<'a> Scratch<'a> {
         context: &'a Context,
         directory: &Path,
         bytes: u64,
+        layout: Layout,
         compress: bool,
     ) -> Result<Self> {
         let checkpoints = context.saves.as_ref().map(|saves| &saves.checkpoints);
@@ -189,7 +251,7 @@ impl<'a> Scratch<'a> {
         let file = RunFile { file, shown: directory.to_owned(), name, compress, traffic };
         let file = Arc::new(file);
         let (end, kept) = Default::default();
-        let scratch = Self { checkpoints, file, end, kept };
+        let scratch = Self { checkpoints, file, layout, end, kept };
         if !compress && bytes > 0 {
             let end = i64::try_from(bytes).map_err(|_| Error::usage("more than any disk holds"))?;
             store::reserve(&scratch.file.file, end).map_err(|cause| {
@@ -239,12 +301,14 @@ pub struct Chunks<'a> {
     end: &'a AtomicU64,
     /// Where the run lies.
     place: u64,
+    grain: Option<u64>,
 }
 
 impl<'a> Chunks<'a> {
     /// Of a run that has this place.
     pub fn at(scratch: &'a Scratch<'_>, place: u64) -> Self {
-        Self { file: &scratch.file, end: &scratch.end, place }
+        let grain = scratch.layout.grain;
+        Self { file: &scratch.file, end: &scratch.end, place, grain }
     }
 
     /// Writes a chunk that begins `start` bytes behind the beginning of its run.
@@ -257,6 +321,12 @@ impl<'a> Chunks<'a> {
         let mut last_key = Vec::new();
         if let Some(last) = index.len().checked_sub(1) {
             form.key(&items[index.bytes(last..last + 1)], &mut last_key);
+        }
+        let mut keys = Vec::new();
+        if let Some(grain) = self.grain.map(to_usize) {
+            for at in (grain - 1..index.len()).step_by(grain) {
+                form.key(&items[index.bytes(at..at + 1)], &mut keys);
+            }
         }
         let compressed = self.file.compress.then(|| lz4_flex::block::compress(items));
         let data = compressed.as_deref().unwrap_or(items);
@@ -276,7 +346,7 @@ impl<'a> Chunks<'a> {
             start_writeback(&self.file.file, offset, data.len());
         }
         let (crc64, items) = (crc::checksum(data), to_u64(index.len()));
-        Ok(Stored { offset, packed, bytes, crc64, items, last_key })
+        Ok(Stored { offset, packed, bytes, crc64, items, last_key, keys })
     }
 }
 

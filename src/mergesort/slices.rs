@@ -60,11 +60,16 @@ impl Slice {
 struct OnDisk<'a> {
     form: &'a dyn Form,
     runs: &'a [DiskRun],
+    coarse: u64,
 }
 
 impl Keys for OnDisk<'_> {
     fn key_bytes(&self) -> Option<usize> {
         self.form.key_bytes()
+    }
+
+    fn coarse(&self) -> u64 {
+        self.coarse
     }
 
     fn key(&self, sequence: usize, index: u64, out: &mut Vec<u8>) -> Result<()> {
@@ -142,7 +147,9 @@ impl External<'_> {
         targets: &[u64],
     ) -> Result<Vec<Vec<u64>>> {
         let clock = Stopwatch::start();
-        let keys = OnDisk { form, runs: &self.runs };
+        let mut coarse = [self.runs.iter().map(DiskRun::coarse).max().unwrap_or(1)];
+        self.context.comm.all_reduce(Op::Max, &mut coarse);
+        let keys = OnDisk { form, runs: &self.runs, coarse: coarse[0] };
         let mut search = Cuts::new(&self.context.comm, &keys, lengths);
         // The ends of all need no search.
         let total = lengths.iter().flatten().sum();

@@ -20,6 +20,10 @@ pub trait Keys {
     fn in_memory(&self) -> bool {
         false
     }
+    /// Every how many items, a power of two, a key costs nothing; the same on all ranks.
+    fn coarse(&self) -> u64 {
+        1
+    }
     /// Appends the key of an item, which compares as bytes.
     ///
     /// # Errors
@@ -98,18 +102,17 @@ impl<'a> Cuts<'a> {
         let (comm, size, me) = (self.comm, to_usize(self.comm.size()), to_usize(self.comm.rank()));
         let whole = |rank: usize| self.lengths[rank].iter().map(|&length| 0..length);
         let all: Vec<Range<u64>> = (0..size).flat_map(whole).collect();
+        let search = |target| Search::new(target, all.clone()).with_coarse(self.keys.coarse());
         let mut found = vec![Vec::new(); targets.len()];
         // What everybody can tell without being told.
         let mut told: Vec<(usize, Told)> = targets
             .iter()
-            .map(|&target| Search::new(target, all.clone()).step())
+            .map(|&target| search(target).step())
             .map(|step| Told { step, brackets: whole(me).collect() })
             .enumerate()
             .collect();
-        let mut searches: Vec<(usize, Search)> = (me..targets.len())
-            .step_by(size)
-            .map(|cut| (cut, Search::new(targets[cut], all.clone())))
-            .collect();
+        let mut searches: Vec<(usize, Search)> =
+            (me..targets.len()).step_by(size).map(|cut| (cut, search(targets[cut]))).collect();
         loop {
             told.retain(|(cut, told)| {
                 if told.step == 0 {

@@ -37,6 +37,8 @@ pub struct Search {
     wanted: u64,
     /// Where in each sequence the cut may be.
     brackets: Vec<Range<u64>>,
+    /// Every how many items a key is had for nothing.
+    coarse: u64,
 }
 
 impl Search {
@@ -49,7 +51,14 @@ impl Search {
         let before: u64 = brackets.iter().map(|bracket| bracket.start).sum();
         let ends: u64 = brackets.iter().map(|bracket| bracket.end).sum();
         assert!(before <= target && target <= ends, "a cut after {target} in {before}..={ends}");
-        Self { wanted: target - before, brackets }
+        Self { wanted: target - before, brackets, coarse: 1 }
+    }
+
+    /// Where only the keys in front of multiples of `coarse`, a power of two, are had for nothing: these are
+    /// looked at first, as long as they narrow anything.
+    #[must_use]
+    pub fn with_coarse(self, coarse: u64) -> Self {
+        Self { coarse, ..self }
     }
 
     /// Most keys of one round: as many for few sequences as for a lot of them.
@@ -66,7 +75,13 @@ impl Search {
     /// found: then each bracket is empty and stands at it.
     pub fn step(&self) -> u64 {
         let inside: u64 = self.brackets.iter().map(|bracket| bracket.end - bracket.start).sum();
-        if inside == 0 { 0 } else { inside.div_ceil(self.budget()).next_power_of_two() }
+        if inside == 0 {
+            return 0;
+        }
+        let step = inside.div_ceil(self.budget()).next_power_of_two();
+        // Samples leave three steps a sequence.
+        let narrows = inside / 4 / self.coarse > to_u64(self.brackets.len());
+        if narrows { step.max(self.coarse) } else { step }
     }
 
     /// Narrows the brackets by the keys at [`samples`] of every sequence, each list in its order;

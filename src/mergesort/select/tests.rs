@@ -19,8 +19,12 @@ pub(super) fn plain(lists: &[Vec<u64>], target: usize) -> Vec<u64> {
 }
 
 fn search(lists: &[Vec<u64>], target: usize) -> (Vec<u64>, u32) {
+    search_by(lists, target, 1)
+}
+
+fn search_by(lists: &[Vec<u64>], target: usize, coarse: u64) -> (Vec<u64>, u32) {
     let brackets = lists.iter().map(|list| 0..to_u64(list.len())).collect();
-    let mut search = Search::new(to_u64(target), brackets);
+    let mut search = Search::new(to_u64(target), brackets).with_coarse(coarse);
     let mut rounds = 0;
     while search.step() > 0 {
         let step = search.step();
@@ -60,7 +64,8 @@ proptest! {
         let found: Vec<u64> =
             first(&slices, target, |a, b| a < b).into_iter().map(to_u64).collect();
         prop_assert_eq!(&found, &expected);
-        prop_assert_eq!(search(&lists, target).0, expected);
+        prop_assert_eq!(&search(&lists, target).0, &expected);
+        prop_assert_eq!(search_by(&lists, target, 8).0, expected);
     }
 }
 
@@ -88,6 +93,10 @@ fn rounds_depend_on_sizes_alone() {
             let (found, rounds) = search(&lists, target);
             assert_eq!(found, plain(&lists, target), "target {target}");
             assert!(rounds <= 3, "{rounds} rounds for {target}");
+            // A round more at most, in which nothing but those keys is looked at.
+            let (coarse, rounds) = search_by(&lists, target, 1024);
+            assert_eq!(coarse, found, "target {target}");
+            assert!(rounds <= 4, "{rounds} rounds for {target}");
         }
     }
 }
