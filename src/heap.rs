@@ -21,6 +21,23 @@ pub fn keep_freed() {
     }
 }
 
+/// Gives back at once what has a mebibyte or more: for work whose rounds take pieces of many sizes, by many
+/// threads, whose heaps do not share what each keeps. Called before threads start.
+#[allow(unsafe_code)]
+pub fn give_back_freed() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        use nix::libc::{M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, mallopt};
+        /// A piece that is worth a call of the system.
+        const LARGE: i32 = 1 << 20;
+        // SAFETY: as above.
+        unsafe {
+            mallopt(M_MMAP_THRESHOLD, LARGE);
+            mallopt(M_TRIM_THRESHOLD, LARGE);
+        }
+    }
+}
+
 /// Least size that is worth large pages: some of them.
 const HUGE_BYTES: usize = 8 << 20;
 

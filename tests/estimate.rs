@@ -9,6 +9,66 @@ fn told(dry: &str, output: &str) -> u64 {
     number.rsplit(['(', ' ']).next().unwrap().parse().unwrap()
 }
 
+/// MiB that a dry run says a rank will take, the last number of them.
+fn told_mib(dry: &str) -> f64 {
+    let line = dry.lines().find_map(|line| line.strip_prefix("memory per rank: ")).unwrap();
+    let line = line.split(';').next().unwrap().split(", of ").next().unwrap();
+    let mut words = line.split_whitespace().rev();
+    assert_eq!(words.next(), Some("MiB"), "{line}");
+    words.next().unwrap().parse().unwrap()
+}
+
+/// What the fullest rank took.
+fn peak_mib(dir: &Dir, output: &str) -> f64 {
+    dir.json(&format!("{output}.json"))["peak_rss_bytes"]["max"].as_f64().unwrap()
+        / f64::from(1 << 20)
+}
+
+#[test]
+fn memory_of_sorts_is_told() {
+    let dir = Dir::new("estimate-memory");
+    dir.dcomp(&["generate", "keys", "--type", "u64", "--count", "8000000", "-q", "-o", "keys"])
+        .ok();
+    dir.dcomp(&["generate", "records", "--count", "600000", "-q", "-o", "records"]).ok();
+    for ranks in [None, Some(2), Some(4)] {
+        for words in [
+            &["generate", "keys", "--count", "8000000"][..],
+            &["mergesort", "keys", "--type", "u64"],
+            &["mergesort", "--generate", "uniform", "--count", "8000000"],
+            &["mergesort", "records", "--type", "record:100:10"],
+        ] {
+            let words = [words, &["-o", "out", "--force", "-q"]].concat();
+            let dry = dir.dcomp(&[&words[..], &["--dry-run"]].concat()).ranks_or_alone(ranks).ok();
+            dir.dcomp(&words).ranks_or_alone(ranks).ok();
+            let (told, peak) = (told_mib(&dry.stdout), peak_mib(&dir, "out"));
+            // A dry run tells whole MiB.
+            let fits = peak <= told + 0.5 && told <= 1.1 * peak + 0.5;
+            assert!(fits, "{ranks:?} {words:?}: {told} MiB told, {peak} MiB taken");
+        }
+    }
+}
+
+/// Whoever holds what before it changes ranks is not known before; the most is.
+#[test]
+fn pictures_and_sorts_on_the_disk_stay_within_what_is_told() {
+    let dir = Dir::new("estimate-bound");
+    dir.dcomp(&["generate", "records", "--count", "1500000", "-q", "-o", "records"]).ok();
+    for ranks in [None, Some(2), Some(4)] {
+        for words in [
+            &["mandelbrot", "-W", "3000", "-H", "2000", "--palette", "histogram"][..],
+            &["mandelbrot", "-W", "2000", "-H", "6000", "-n", "100", "--hdf5", "grid.h5"],
+            &["mergesort", "records", "--type", "record:100:10", "--memory", "90M"],
+            &["mergesort", "records", "--type", "lines", "--memory", "90M"],
+        ] {
+            let words = [words, &["-o", "out", "--force", "-q"]].concat();
+            let dry = dir.dcomp(&[&words[..], &["--dry-run"]].concat()).ranks_or_alone(ranks).ok();
+            dir.dcomp(&words).ranks_or_alone(ranks).ok();
+            let (told, peak) = (told_mib(&dry.stdout), peak_mib(&dir, "out"));
+            assert!(peak <= told + 0.5, "{ranks:?} {words:?}: {told} MiB told, {peak} MiB taken");
+        }
+    }
+}
+
 #[test]
 fn bytes_of_raw_outputs_are_exact() {
     let dir = Dir::new("estimate");

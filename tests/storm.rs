@@ -3,6 +3,7 @@
 //!
 //! A failure names its seed and number; `DCOMP_TEST_SEED=S DCOMP_TEST_ONLY=N` replays it.
 
+use std::fmt::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -151,9 +152,16 @@ impl Storm {
         );
         // While MPI starts or is left, a stopped rank is looked for only after half of the time.
         limit += if stops { HANG * 2 } else { Duration::ZERO };
-        let code = wait(&mut launcher, struck, limit, &told);
+        let there = || shown(&ranks_in(&self.dir, &name), &here);
+        let code = loop {
+            if let Some(status) = launcher.try_wait().unwrap() {
+                break status.code();
+            }
+            assert!(struck.elapsed() < limit, "not ended after {limit:?}: {told}\n{}", there());
+            std::thread::sleep(Duration::from_millis(10));
+        };
         while !ranks_in(&self.dir, &name).is_empty() {
-            assert!(struck.elapsed() < limit, "still there after {limit:?}: {told}");
+            assert!(struck.elapsed() < limit, "there after {limit:?}: {told}\n{}", there());
             std::thread::sleep(Duration::from_millis(10));
         }
         let took = struck.elapsed();
@@ -221,15 +229,20 @@ fn choose(random: &mut Random, ranks: u32) -> Fault {
     }
 }
 
-/// The exit code, none for a launcher that was killed.
-fn wait(launcher: &mut Child, since: Instant, limit: Duration, told: &str) -> Option<i32> {
-    loop {
-        if let Some(status) = launcher.try_wait().unwrap() {
-            return status.code();
+/// What processes that should be gone are doing, and what was said.
+fn shown(processes: &[i32], here: &Path) -> String {
+    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    let mut all = read(here.with_extension("stderr").display().to_string());
+    for process in processes {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten();
+        for task in tasks.flatten() {
+            let [stat, waits] =
+                ["stat", "wchan"].map(|name| read(task.path().join(name).display().to_string()));
+            let stat: Vec<&str> = stat.split(' ').take(4).collect();
+            writeln!(all, "{} waits in {waits}", stat.join(" ")).unwrap();
         }
-        assert!(since.elapsed() < limit, "not ended after {limit:?}: {told}");
-        std::thread::sleep(Duration::from_millis(10));
     }
+    all
 }
 
 fn ranks_in(dir: &Dir, name: &str) -> Vec<i32> {

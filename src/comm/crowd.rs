@@ -149,8 +149,8 @@ fn both_halves(half: u32) -> u64 {
 /// Sleeps until somebody wakes all, a signal comes, or it is time to look after MPI; not at all when the word
 /// has changed.
 fn sleep_unless_changed(word: &AtomicU64, seen: u32) {
-    // SAFETY: the word is aligned, mapped and lives as long as the borrow; the system reads half of it, and the
-    // time, and writes nothing. A wrong answer costs a look at the word, nothing else.
+    // SAFETY: the word is aligned, mapped and lives as long as the borrow; the system reads half of it, and
+    // the time, and writes nothing. A wrong answer costs a look at the word, nothing else.
     unsafe {
         libc::syscall(
             libc::SYS_futex,

@@ -88,12 +88,12 @@ impl Bands {
         shares.max(1) * band.div_ceil(self.ranks)
     }
 
-    /// Bytes that a rank needs for a band, at the usual and at the most uneven share: tiles and
-    /// what is packed from them, then what is received and placed, then a few strips encoded.
-    pub fn memory_bytes(&self, bytes_per_pixel: u64) -> (u64, u64) {
+    /// Bytes that a rank needs for a band at the most uneven share: tiles and what is packed from them, then
+    /// what is received and placed, then a few strips encoded.
+    pub fn memory_bytes(&self, bytes_per_pixel: u64) -> u64 {
         let band = (self.strips_per_band * self.strip_rows).min(self.height) * self.width;
         let share = band.div_ceil(self.ranks).max(self.strip_rows.min(self.height) * self.width);
-        (2 * share * bytes_per_pixel, (1 + HELD_SHARES) * share * bytes_per_pixel)
+        (1 + HELD_SHARES) * share * bytes_per_pixel
     }
 
     /// How many strips of the picture come before band `index`, those of no band included.
@@ -222,7 +222,7 @@ mod tests {
     fn a_huge_picture_stays_within_the_memory_of_a_rank() {
         let bands = Bands::new(32_768, 32_768, 8, 4);
         assert!(bands.count() > 100);
-        assert!(bands.memory_bytes(8).1 <= 90 << 20, "{:?}", bands.memory_bytes(8));
+        assert!(bands.memory_bytes(8) <= 90 << 20, "{:?}", bands.memory_bytes(8));
         // One rank that drew cheap tiles only holds no more than it may.
         assert!(bands.held_pixels_max(HELD_SHARES) * 8 <= 64 << 20);
     }

@@ -6,24 +6,39 @@ use crate::measure::available_memory_bytes;
 use crate::store::target::free_bytes;
 use crate::units::{size, verdict};
 
-/// Memory of a rank besides its share of the picture: program, MPI, pre-pass, encoders.
-const RANK_BYTES: u64 = 48 << 20;
+/// Bytes of the pre-pass, the plan and the encoders.
+const PRE_PASS_BYTES: u64 = 1 << 20;
 
 /// Bytes of an HDF5 file besides its channels and coordinates.
 const HDF5_HEADER_BYTES: u64 = 16 << 10;
 
-/// Lines about memory and disk, each with whether it fits.
-pub fn describe(spec: &Spec, ranks: u64, local_ranks: u64, threads: u64) -> Vec<String> {
+/// The ranks of a run, as far as they matter here.
+#[derive(Clone, Copy, Debug)]
+pub struct Ranks {
+    /// Their number.
+    pub all: u64,
+    /// Those of this machine.
+    pub local: u64,
+    /// Threads of each.
+    pub threads: u64,
+    /// Bytes of each besides what its job takes.
+    pub bytes: u64,
+}
+
+/// Lines about memory and disk, each with whether it fits. How much a rank holds of a band before it changes
+/// ranks depends on who is fast; two thirds of the most were seen.
+pub fn describe(spec: &Spec, of_run: Ranks) -> Vec<String> {
+    let Ranks { all: ranks, local: local_ranks, threads, bytes } = of_run;
     let layout = spec.layout();
     let bands = Bands::new(spec.width, spec.height, layout.rows_per_strip(), ranks);
-    let (usual, most) = bands.memory_bytes(bytes_per_pixel(spec));
-    let memory = RANK_BYTES + most;
+    let most = bands.memory_bytes(bytes_per_pixel(spec));
+    let memory = bytes + PRE_PASS_BYTES + most;
     let pixels = u64::from(spec.width) * u64::from(spec.height);
     let mut lines = vec![
         format!("ranks {ranks} x threads {threads}, {} bands of rows", bands.count()),
         format!(
             "memory per rank: about {}, at most {}; {local_ranks} ranks on this machine{}",
-            size(RANK_BYTES + usual),
+            size(bytes + PRE_PASS_BYTES + most / 3 * 2),
             size(memory),
             verdict(memory.saturating_mul(local_ranks), available_memory_bytes(), "free")
         ),

@@ -455,7 +455,7 @@ fn paint_strip(
 pub fn fits(spec: &Spec, context: &Context) -> Result<()> {
     let rows = spec.layout().rows_per_strip();
     let bands = Bands::new(spec.width, spec.height, rows, context.comm.size());
-    let (_, most) = bands.memory_bytes(bytes_per_pixel(spec));
+    let most = bands.memory_bytes(bytes_per_pixel(spec));
     let needed = most.saturating_mul(context.comm.place().local_size);
     let available = crate::measure::available_memory_bytes();
     let fits = available.is_none_or(|available| needed <= available);

@@ -20,13 +20,16 @@ use super::spec::{Kind, Spec};
 use crate::comm::Comm;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::measure::record::FileSum;
-use crate::num::{to_u64, to_usize};
+use crate::num::{len_f64, to_u64, to_usize};
 use crate::store::crc::{self, Extent};
 use crate::store::hdf5::{Hdf5Error, Numbers};
 use crate::units::size;
 
 /// Bytes that are read at once behind a piece, to find where its last line ends.
 const AHEAD: usize = 64 << 10;
+
+/// Bytes that tell how long lines are.
+const LOOKED_AT: usize = 256 << 10;
 
 /// A file, or a dataset in a file, as root saw it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +77,27 @@ pub fn look(spec: &Spec) -> Result<Vec<Seen>> {
         });
     }
     Ok(seen)
+}
+
+/// Bytes of a line, its end included, on average of the first ones of the inputs; none where there are none.
+/// What cannot be read is told later.
+pub fn line_bytes(spec: &Spec) -> Option<f64> {
+    let end = spec.form().terminator()?;
+    let mut text = vec![0; LOOKED_AT];
+    let (mut bytes, mut lines) = (0, 0);
+    for input in &spec.input {
+        let path = Path::new(input);
+        let regular = std::fs::metadata(path).is_ok_and(|meta| meta.is_file());
+        let file = if regular { File::open(path).ok()? } else { return None };
+        let read = file.read_at(&mut text, 0).ok()?;
+        // Where no line ends it is one long one.
+        bytes += read;
+        lines += memchr::memchr_iter(end, &text[..read]).count();
+        if bytes >= LOOKED_AT {
+            break;
+        }
+    }
+    (bytes > 0).then(|| len_f64(bytes) / len_f64(lines.max(1)))
 }
 
 /// The type of the keys in a dataset.

@@ -3,7 +3,7 @@
 use super::form::Form;
 use crate::comm::{Comm, Op};
 use crate::measure::{available_memory_bytes, peak_rss_bytes};
-use crate::num::to_u64;
+use crate::num::{floor_u64, len_f64, to_f64};
 
 /// Bytes of a rank for its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +37,53 @@ const THREAD_BYTES: u64 = 3 << 20;
 /// The part of the available memory that is used when nobody says how much, in 1/8.
 const AVAILABLE_EIGHTHS: u64 = 6;
 
-/// Memory per byte of input while it is sorted in memory, in quarters: bare keys stay where they are and
-/// what comes lies beside them; records move to a second place; lines have 16 to 20 bytes each beside.
-fn quarters(form: &dyn Form) -> (u64, u64) {
-    match (form.item_bytes(), form.key_bytes()) {
-        (Some(bytes), Some(key)) if bytes == key && bytes <= 8 => (4, 8),
-        (Some(bytes), _) => (8 + 64 / to_u64(bytes).max(1), 8 + 64 / to_u64(bytes).max(1)),
-        _ => (13, 13),
+/// How much memory a byte of input takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Appetite {
+    /// While it is sorted.
+    sorting: f64,
+    /// Beside it what comes from other ranks; of what is sorted in a second place, that place.
+    moving: f64,
+}
+
+impl Appetite {
+    /// Bare keys stay where they are; records move to a second place, and have some bytes of key and place
+    /// beside while they are sorted; lines have more, for which it matters how long they are: `line` bytes
+    /// on average.
+    pub fn of(form: &dyn Form, line: Option<f64>) -> Self {
+        let (sorting, moving) = match (form.item_bytes(), form.key_bytes()) {
+            (Some(bytes), Some(key)) if bytes == key && bytes <= 8 => (1.0, 1.0),
+            (Some(bytes), _) => (2.0 + 10.0 / len_f64(bytes), 0.0),
+            _ => (2.0 + 24.0 / line.unwrap_or(LINE_BYTES).max(1.0), 0.0),
+        };
+        Self { sorting, moving }
     }
+
+    /// Bytes that sorting `bytes` of input in memory takes, wherever they go.
+    pub fn needed(self, bytes: u64) -> u64 {
+        floor_u64(to_f64(bytes) * (self.sorting + self.moving))
+    }
+
+    /// The same where each of so many ranks has as much of every part of the result. Of lines less than what
+    /// is reckoned with, as their places are not needed all the time: what was measured.
+    pub fn usual(self, form: &dyn Form, bytes: u64, (ranks, threads): (u64, u64)) -> u64 {
+        let others = 1.0 - 1.0 / to_f64(ranks.max(1));
+        let each = match form.item_bytes() {
+            Some(_) => self.sorting + self.moving * others,
+            None => 2.1 + (self.sorting - 2.0) / 8.0 + if ranks > 1 { 0.35 } else { 0.0 },
+        };
+        // Chunks are merged when the second places are free again.
+        let chunks = if self.moving > 0.0 { (threads << 20).min(bytes) } else { 0 };
+        floor_u64(to_f64(bytes) * each) + chunks
+    }
+}
+
+/// Of lines that cannot be looked at.
+const LINE_BYTES: f64 = 20.0;
+
+/// Bytes of the buffers of so many threads.
+pub fn thread_bytes(threads: u64) -> u64 {
+    THREAD_BYTES * threads
 }
 
 /// Bytes for each of so many ranks of this node, when nobody says how much.
@@ -60,8 +99,8 @@ fn forced() -> Option<u64> {
 
 impl Budget {
     /// Collective. From what the user said, or from what the nodes have; the least of all ranks.
-    pub fn new(comm: &Comm, form: &dyn Form, said: Option<u64>, threads: u64) -> Self {
-        let used = peak_rss_bytes() + THREAD_BYTES * threads;
+    pub fn new(comm: &Comm, appetite: Appetite, said: Option<u64>, threads: u64) -> Self {
+        let used = peak_rss_bytes() + thread_bytes(threads);
         let all = said.unwrap_or_else(|| share(comm.place().local_size));
         let mut bytes = [all.saturating_sub(used).max(all / 2)];
         comm.all_reduce(Op::Min, &mut bytes);
@@ -77,10 +116,9 @@ impl Budget {
                 piece_bytes: u64::MAX,
             };
         }
-        let (sorting, _) = quarters(form);
         Self {
             bytes,
-            run_bytes: (4 * bytes / sorting).max(1 << 16),
+            run_bytes: floor_u64(to_f64(bytes) / appetite.sorting).max(1 << 16),
             slice_bytes: (bytes / 2).max(1 << 16),
             slice_bytes_max: (bytes / 8 * 5).max(1 << 16),
             send_bytes: (bytes / 4).max(1 << 12),
@@ -109,10 +147,5 @@ impl Budget {
     /// Into how many pieces so many bytes are cut, which threads sort in turn.
     pub fn pieces(&self, bytes: u64, threads: u64) -> u64 {
         threads * bytes.div_ceil(threads).div_ceil(self.piece_bytes).max(1)
-    }
-
-    /// Bytes that sorting `bytes` of input in memory takes.
-    pub fn needed(form: &dyn Form, bytes: u64) -> u64 {
-        bytes / 4 * quarters(form).1
     }
 }

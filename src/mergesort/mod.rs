@@ -53,7 +53,7 @@ use self::form::Form;
 use self::gather::Gathered;
 use self::input::{Files, Seen};
 use self::local::{Made, Sorted, Source};
-use self::memory::Budget;
+use self::memory::{Appetite, Budget};
 use self::output::Piece;
 use self::pour::Pour;
 use self::resume::{Own, Packed, State};
@@ -132,7 +132,8 @@ impl<'a> Job<'a> for Mergesort<'a> {
     ) -> Result<Self> {
         let Request { spec, force } = request;
         let (comm, meter) = (&context.comm, &context.meter);
-        let inputs = comm.decide(|| input::look(spec))?;
+        let (inputs, line_bytes) =
+            comm.decide(|| Ok((input::look(spec)?, input::line_bytes(spec))))?;
         let form = spec.form();
         let source = if let Some(keys) = spec.made() {
             Source::Made(keys?)
@@ -157,13 +158,14 @@ impl<'a> Job<'a> for Mergesort<'a> {
         if written.is_none() && !form.is_unique() {
             output.reserve(source.bytes())?;
         }
-        let mut budget = Budget::new(comm, &*form, spec.memory, to_u64(context.threads.count()));
+        let appetite = Appetite::of(&*form, line_bytes);
+        let mut budget = Budget::new(comm, appetite, spec.memory, to_u64(context.threads.count()));
         if context.saves.is_some() {
             budget = budget.with_breaks(&*form);
         }
         let mut runs = [to_u64(own.runs.len())];
         comm.all_reduce(Op::Sum, &mut runs);
-        let needed = Budget::needed(&*form, source.bytes().div_ceil(comm.size()));
+        let needed = appetite.needed(source.bytes().div_ceil(comm.size()));
         let mut neighbours = None;
         let way = if let Some(state) = state.filter(|state| state.is_complete) {
             let made = own.runs.into_iter().map(|run| run.made).collect();

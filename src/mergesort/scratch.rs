@@ -5,9 +5,9 @@
 //! which what no checkpoint needs is removed, and later programs write to files of their own.
 //!
 //! Chunks hold a power of two of items, the last one of a run fewer. The key at the end of each chunk stays
-//! in memory, of items of one size also those between, as many as memory allows: the search for cuts reads the
-//! disk only for its last steps, and then a page at a time. Lines have smaller chunks instead, as they are
-//! found by reading one.
+//! in memory, of items of one size also those between, as many as memory allows: the search for cuts reads
+//! the disk only for its last steps, and then a page at a time. Lines have smaller chunks instead, as they
+//! are found by reading one.
 
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};

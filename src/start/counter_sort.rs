@@ -78,11 +78,15 @@ impl Launch for CounterSort {
     }
 
     fn describe(spec: &Spec, size_of_run: &Size) -> Result<Vec<String>> {
-        let Size { ranks, local_ranks, threads, .. } = *size_of_run;
+        let Size { ranks, local_ranks, threads, rank_bytes, .. } = *size_of_run;
         let memory = memory_bytes(spec, local_ranks);
         let mut lines = vec![
             format!("ranks {ranks} x threads {threads}; {local_ranks} ranks on this machine"),
-            format!("memory per rank: at most {} for counters, some 60 MiB beside", size(memory)),
+            format!(
+                "memory per rank: {}, and at most {} for counters",
+                size(rank_bytes + (threads << 20)),
+                size(memory)
+            ),
         ];
         let files = spec.input.iter().map(std::fs::metadata);
         let files: Option<Vec<u64>> = files

@@ -46,10 +46,10 @@ impl Launch for Numbers {
         let bytes = crate::num::floor_u64(to_f64(spec.files * spec.per_file) * line);
         let blocks = spec.files * (bytes / spec.files.max(1)).next_multiple_of(4096);
         let disk = if spec.packed { bytes } else { blocks };
-        let Size { ranks, threads, .. } = *of_run;
+        let Size { ranks, threads, rank_bytes, .. } = *of_run;
         Ok(vec![
             format!("ranks {ranks} x threads {threads}"),
-            "memory per rank: some 60 MiB".into(),
+            format!("memory per rank: {}", size(rank_bytes + (threads << 20))),
             format!(
                 "{}: at most {} of text, {} on the disk{}",
                 spec.output.display(),

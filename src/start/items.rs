@@ -102,10 +102,10 @@ fn text(value: &Value) -> &str {
 }
 
 fn described(output: &Path, bytes: u64, of_run: &Size) -> Vec<String> {
-    let Size { ranks, threads, .. } = *of_run;
+    let Size { ranks, threads, rank_bytes, .. } = *of_run;
     vec![
         format!("ranks {ranks} x threads {threads}"),
-        format!("memory per rank: some 50 MiB and {} of pieces", size(threads << 20)),
+        format!("memory per rank: {}", size(rank_bytes + (threads << 20))),
         format!(
             "{}: {}{}",
             output.display(),

@@ -21,6 +21,7 @@ use crate::context::{Context, Saves};
 use crate::deck::{self, Layer, Merged, Source};
 use crate::error::{Error, Result};
 use crate::fault::Fault;
+use crate::heap;
 use crate::job::{self, Job, Request, Run};
 use crate::measure::last_words::{self, Prepared};
 use crate::measure::progress::Progress;
@@ -62,6 +63,8 @@ pub(super) struct Size {
     pub ranks: u64,
     pub local_ranks: u64,
     pub threads: u64,
+    /// Bytes of a rank besides what its job takes.
+    pub rank_bytes: u64,
     /// Where checkpoints go, if there are any.
     pub checkpoint: Option<PathBuf>,
 }
@@ -77,6 +80,9 @@ pub(super) trait Launch {
 
     /// Whether it writes checkpoints.
     const CHECKPOINTS: bool = false;
+
+    /// Whether the heap keeps what is freed, for a next round that takes the same again.
+    const KEEPS_FREED: bool = true;
 
     /// Checks a merged deck.
     fn spec(merged: &Merged) -> Result<Self::Spec>;
@@ -198,6 +204,9 @@ pub(super) fn launch_given<L: Launch>(given: Given<'_>, dry: bool, meter: Meter)
     }
     if given.deck.is_none() {
         resolve::<L>(given)?.1.hang_after();
+    }
+    if !L::KEEPS_FREED {
+        heap::give_back_freed();
     }
     // Before MPI starts, which may take longer than a batch system waits after its warning.
     cleanup::heed_signals();
@@ -397,14 +406,15 @@ pub(super) fn check_record(settings: &Settings, named: &str, output: &Path) -> R
 
 fn dry_run<L: Launch>(given: Given<'_>, launch: Launched) -> Result<()> {
     let (spec, settings, merged) = resolve::<L>(given)?;
-    let ranks = match launch {
-        Launched::Alone => 1,
-        Launched::Mpi { size, .. } => size.unwrap_or(1),
+    let (ranks, launched) = match launch {
+        Launched::Alone => (1, false),
+        Launched::Mpi { size, .. } => (size.unwrap_or(1), true),
     };
     let threads = to_u64(settings.threads.unwrap_or_else(threads::default_count));
     let mut lines = merged.describe();
     let (local_ranks, checkpoint) = (launcher::local_size(ranks), settings.checkpoint.clone());
-    let size = Size { ranks, local_ranks, threads, checkpoint };
+    let rank_bytes = comm::rank_bytes(launched, local_ranks);
+    let size = Size { ranks, local_ranks, threads, rank_bytes, checkpoint };
     lines.extend(L::describe(&spec, &size)?);
     say(&lines)?;
     check_targets::<L>(&spec, &settings, given.deck, &merged)

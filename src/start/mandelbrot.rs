@@ -8,8 +8,9 @@ use super::launch::{Keys, Launch, Named, Size, decisive};
 use crate::context::Context;
 use crate::deck::Merged;
 use crate::error::Result;
+use crate::mandelbrot::estimate::{self, Ranks};
 use crate::mandelbrot::spec::{self, Spec};
-use crate::mandelbrot::{Render, estimate, fits};
+use crate::mandelbrot::{Render, fits};
 use crate::measure::Phase;
 use crate::measure::record::Findings;
 use crate::num::to_f64;
@@ -42,7 +43,8 @@ impl Launch for Mandelbrot {
     }
 
     fn describe(spec: &Spec, size: &Size) -> Result<Vec<String>> {
-        Ok(estimate::describe(spec, size.ranks, size.local_ranks, size.threads))
+        let Size { ranks: all, local_ranks: local, threads, rank_bytes: bytes, .. } = *size;
+        Ok(estimate::describe(spec, Ranks { all, local, threads, bytes }))
     }
 
     fn identity(spec: &Spec) -> Result<Value> {

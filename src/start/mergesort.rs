@@ -11,8 +11,8 @@ use crate::deck::Merged;
 use crate::error::Result;
 use crate::measure::record::Findings;
 use crate::mergesort::Mergesort as Job;
-use crate::mergesort::input::{dataset_type, look_at};
-use crate::mergesort::memory::{self, Budget};
+use crate::mergesort::input::{dataset_type, line_bytes, look_at};
+use crate::mergesort::memory::{self, Appetite};
 use crate::mergesort::spec::{self, Kind, Spec};
 use crate::num::to_u64;
 use crate::store::target::{directory, free_bytes};
@@ -31,6 +31,8 @@ impl Launch for Mergesort {
     };
 
     const CHECKPOINTS: bool = true;
+
+    const KEEPS_FREED: bool = false;
 
     fn spec(merged: &Merged) -> Result<Spec> {
         Spec::from_deck(merged)
@@ -58,18 +60,28 @@ impl Launch for Mergesort {
     }
 
     fn describe(spec: &Spec, of_run: &Size) -> Result<Vec<String>> {
-        let Size { ranks, local_ranks, threads, ref checkpoint } = *of_run;
+        let Size { ranks, local_ranks, threads, rank_bytes, ref checkpoint } = *of_run;
         let mut lines = vec![format!("ranks {ranks} x threads {threads}")];
         let Some(bytes) = input_bytes(spec)? else {
             lines.push("memory per rank: not known, an input cannot be looked at".into());
             return Ok(lines);
         };
-        let needed = Budget::needed(&*spec.form(), bytes.div_ceil(ranks.max(1)));
+        let form = spec.form();
+        let appetite = Appetite::of(&*form, line_bytes(spec));
+        let mine = bytes.div_ceil(ranks.max(1));
+        let beside = rank_bytes + memory::thread_bytes(threads);
+        let needed = appetite.needed(mine);
         let memory = spec.memory.unwrap_or_else(|| memory::share(local_ranks));
-        let on_disk = needed > memory;
+        let for_items = memory.saturating_sub(beside).max(memory / 2);
+        let on_disk = needed > for_items;
+        let told = if on_disk {
+            beside + for_items
+        } else {
+            rank_bytes + appetite.usual(&*form, mine, (ranks, threads))
+        };
         lines.push(format!(
-            "memory per rank: {} of {}, some 30 MiB beside",
-            size(needed.min(memory)),
+            "memory per rank: {}, of {} that it may take",
+            size(told),
             size(memory)
         ));
         if checkpoint.is_some() && !on_disk {
@@ -77,8 +89,8 @@ impl Launch for Mergesort {
             lines.push(format!("checkpoints: {nothing}"));
         }
         let output = &spec.output;
-        let beside = spec.scratch.clone().unwrap_or_else(|| directory(output));
-        let scratch = checkpoint.clone().unwrap_or(beside);
+        let scratch = spec.scratch.clone().unwrap_or_else(|| directory(output));
+        let scratch = checkpoint.clone().unwrap_or(scratch);
         if on_disk {
             lines.push(format!(
                 "{}: {} of sorted runs{}, as {} exceed memory{}",
