@@ -115,6 +115,9 @@ impl DiskRun {
         stop::heed("runs were merged")?;
         let items = self.file.chunk(&self.chunks[chunk])?;
         let index = form.index(&items);
+        if to_u64(index.len()) != self.chunks[chunk].items {
+            return Err(self.file.damaged(&self.chunks[chunk]));
+        }
         *self.latest.borrow_mut() = Some((chunk, items, index));
         Ok(())
     }
@@ -213,7 +216,18 @@ impl DiskRun {
         open: impl FnOnce(&Path, bool) -> Result<Arc<RunFile>>,
     ) -> Result<Option<Self>> {
         let Some((name, compress, chunks)) = decoded(bytes) else { return Ok(None) };
-        Ok(Some(Self::new(open(name, compress)?, chunks)))
+        let file = open(name, compress)?;
+        Ok(file.holds(&chunks)?.then(|| Self::new(file, chunks)))
+    }
+
+    /// Whether its chunks can be of items of this form.
+    pub fn suits(&self, form: &dyn Form) -> bool {
+        let (item, key) = (form.item_bytes().map(to_u64), form.key_bytes());
+        self.chunks.iter().all(|chunk| {
+            item.is_none_or(|item| chunk.items.checked_mul(item) == Some(chunk.bytes))
+                && key.is_none_or(|key| chunk.last_key.len() == key)
+                && chunk.items <= chunk.bytes
+        })
     }
 }
 

@@ -102,7 +102,8 @@ impl<'a> External<'a> {
         let comm = &context.comm;
         let item = form.item_bytes().map_or(1, to_u64);
         let (starts, found) = deal(comm, source.bytes(), item, found)?;
-        let (made, runs): (Vec<_>, Vec<_>) = comm.agree(open(context, found))?.into_iter().unzip();
+        let opened = comm.agree(open(context, form, found))?;
+        let (made, runs): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
         shorten(comm, &runs)?;
         let done: Vec<Range<u64>> = made.iter().map(|made: &Made| made.source.clone()).collect();
         let rank = to_usize(comm.rank());
@@ -281,7 +282,7 @@ fn deal(comm: &Comm, total: u64, item: u64, found: &[Packed]) -> Result<(Vec<u64
 }
 
 /// Opens runs that an earlier program left. Local.
-fn open(context: &Context, found: Vec<Packed>) -> Result<Vec<(Made, DiskRun)>> {
+fn open(context: &Context, form: &dyn Form, found: Vec<Packed>) -> Result<Vec<(Made, DiskRun)>> {
     let mut files: BTreeMap<PathBuf, Arc<RunFile>> = BTreeMap::new();
     let mut open = |name: &Path, compress: bool| {
         if let Some(file) = files.get(name) {
@@ -296,7 +297,7 @@ fn open(context: &Context, found: Vec<Packed>) -> Result<Vec<(Made, DiskRun)>> {
     };
     let each = |Packed { made, run }: Packed| {
         let run = DiskRun::decode(&mut Reader(&run), &mut open)?;
-        let run = run.filter(|run| made.kept.items == run.items());
+        let run = run.filter(|run| made.kept.items == run.items() && run.suits(form));
         Ok((made, run.ok_or_else(|| Error::bad_input("a part of the checkpoint is not a sort's"))?))
     };
     found.into_iter().map(each).collect()

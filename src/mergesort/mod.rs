@@ -146,6 +146,14 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 "an input was changed while the checkpoint was read; try again",
             ));
         }
+        let is_ours = state.as_ref().is_none_or(|state| state.fits(spec, source.bytes()));
+        comm.agree(if is_ours && own.suits(&*form) {
+            Ok(())
+        } else {
+            Err(Error::bad_input(
+                "--resume: the checkpoint's state is not that of this sort; start anew with --force",
+            ))
+        })?;
         let written = state.as_ref().and_then(|state| state.output);
         let output = match written {
             Some(state) => {
