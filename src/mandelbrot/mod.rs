@@ -15,7 +15,7 @@ pub mod palette;
 pub mod pieces;
 pub mod provenance;
 pub mod recolor;
-mod resume;
+pub mod resume;
 pub mod spec;
 pub mod verify;
 

@@ -231,7 +231,8 @@ impl DiskRun {
     }
 }
 
-fn decoded<'b>(bytes: &mut Reader<'b>) -> Option<(&'b Path, bool, Vec<Stored>)> {
+/// The file's name, whether it is compressed, and the chunks; `None` when the bytes are something else.
+pub fn decoded<'b>(bytes: &mut Reader<'b>) -> Option<(&'b Path, bool, Vec<Stored>)> {
     use std::os::unix::ffi::OsStrExt;
     let name = Path::new(std::ffi::OsStr::from_bytes(bytes.text()?));
     let compress = bytes.word()? == 1;

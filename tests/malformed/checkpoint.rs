@@ -217,7 +217,7 @@ fn judge(scene: &Scene, label: &str, fits: bool, tally: &mut Tally) -> Option<St
         // Nobody can tell pixels that were computed from such as are said to be.
         let believed = fits && work.words[0] == "mandelbrot" && outputs().all(|out| out.is_some());
         (!same && !believed).then(|| "other bytes".to_owned())
-    } else if !matches!(ended.code, 2 | 65 | 74) && !(fits && ended.code == 1) {
+    } else if !(matches!(ended.code, 2 | 65 | 74) || fits && ended.code == 1) {
         Some("the exit code".into())
     } else if outputs().any(|output| output.is_some()) {
         Some("an output of a run that failed".into())

@@ -16,6 +16,7 @@ use super::{Gather, Supply};
 use crate::comm::{Op, ROOT};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::num::to_usize;
 use crate::partition::Ranges;
 use crate::store::checkpoint::{self, Saved};
 
@@ -63,11 +64,9 @@ impl Begin {
             counts.push(part.counts);
         }
         let (done, unread) = (everywhere(context, &mine.done)?, everywhere(context, &mine.unread)?);
-        let ours = |pending: &Pending| crate::num::to_usize(pending.file.source.into()) < inputs;
-        let waiting = comm.decide(|| match mine.waiting.iter().all(ours) {
-            true => Ok(mine.waiting),
-            false => Err(stranger()),
-        })?;
+        let ours = |pending: &Pending| to_usize(pending.file.source.into()) < inputs;
+        let are_ours = mine.waiting.iter().all(ours);
+        let waiting = comm.decide(|| if are_ours { Ok(mine.waiting) } else { Err(stranger()) })?;
         let mut bytes = Vec::new();
         encode_runs(&mine.runs, &mut bytes);
         let runs = comm.broadcast_bytes(ROOT, bytes);

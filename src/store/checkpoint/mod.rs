@@ -8,7 +8,7 @@
 //! wrong bit gives way to the one before. Any number of ranks can read what any number wrote.
 
 mod beside;
-mod format;
+pub mod format;
 mod read;
 
 use std::cell::{Cell, RefCell};
