@@ -41,7 +41,7 @@ bench: setup
 
 # A minute for each parser; needs cargo-fuzz, whose compiler flags stable Rust takes only like this.
 fuzz: setup
-	for target in deck grammar lines png record records select studies words; do \
+	for target in checkpoint deck grammar lines png record records select studies words; do \
 	    RUSTC_BOOTSTRAP=1 cargo fuzz run $$target -- -max_total_time=60 -max_len=400 || exit 1; \
 	done
 

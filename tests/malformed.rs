@@ -3,6 +3,8 @@
 //!
 //! What is still sound after a change may succeed; then its output is verified. `DCOMP_TEST_SEED=N` replays.
 
+mod checkpoint;
+mod forge;
 mod lines;
 pub mod mutate;
 

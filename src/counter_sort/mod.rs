@@ -19,7 +19,7 @@ mod output;
 mod past;
 mod read;
 pub mod refused;
-mod saved;
+pub mod saved;
 pub mod spec;
 pub mod stats;
 mod supply;

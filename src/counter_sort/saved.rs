@@ -27,6 +27,18 @@ pub struct State {
     pub checksum: u64,
 }
 
+impl State {
+    /// Whether a run with so many inputs can have found this: sums that no files have are refused.
+    pub fn fits(&self, inputs: usize) -> bool {
+        let Found { files, files_refused, bytes, accepted, refused, blank_lines, .. } = &self.found;
+        let sums = [files, files_refused, accepted, refused, blank_lines, &self.counted];
+        bytes.len() <= inputs && sums.into_iter().chain(bytes).all(|sum| *sum < MOST)
+    }
+}
+
+/// More than there are bytes on any cluster's disks; some of it can be added up.
+const MOST: u64 = 1 << 58;
+
 /// A rank's own part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Own {
@@ -76,7 +88,9 @@ impl Own {
         let (length, tail) = rest.split_first_chunk::<8>()?;
         let (waiting, counts) = tail.split_at_checked(to_usize(u64::from_le_bytes(*length)))?;
         let waiting: Vec<Pending> = serde_json::from_slice(waiting).ok()?;
-        let is_sound = waiting.iter().all(|pending| pending.at <= pending.file.size);
+        let ends = waiting.iter().map(|pending| pending.file.size.max(pending.lines));
+        let is_sound = waiting.iter().all(|pending| pending.at <= pending.file.size)
+            && ends.max().is_none_or(|most| most < MOST);
         is_sound.then_some(Self { done, runs, unread, names, waiting, counts: counts.to_vec() })
     }
 }

@@ -250,6 +250,7 @@ pub fn share(
     let compute = |tiles: &[Tile], into: &mut Vec<Computed>, glance: &dyn Fn()| {
         let area: u64 = tiles.iter().map(Tile::area).sum();
         held.fetch_add(area, Ordering::Relaxed);
+        stop::count_piece();
         into.push(kernel.tiles(tiles, glance));
     };
     // Own tiles are done, by all threads of this rank, before the first batch of the tail: in pieces

@@ -15,7 +15,7 @@ pub mod palette;
 pub mod pieces;
 pub mod provenance;
 pub mod recolor;
-mod resume;
+pub mod resume;
 pub mod spec;
 pub mod verify;
 
@@ -96,7 +96,7 @@ impl<'a> Job<'a> for Render<'a> {
         self.computed.extend(taken);
         let left = match &context.saves {
             None => None,
-            Some(_) => resume::left(comm, spec, &band, &self.computed),
+            Some(_) => resume::left(comm, spec, &band, &self.computed)?,
         };
         let shares = std::env::var("DCOMP_HELD_SHARES").ok().and_then(|text| text.parse().ok());
         let held = self.bands_of(round).held_pixels_max(shares.unwrap_or(HELD_SHARES));
@@ -346,12 +346,17 @@ impl<'a> Render<'a> {
     fn resume(request: &'a Request<Spec>, context: &'a Context, found: &Found) -> Result<Self> {
         let (spec, comm) = (&request.spec, &context.comm);
         let state: State = found.state()?;
+        if !state.fits(spec) {
+            return Err(Error::bad_input(
+                "--resume: the checkpoint's state is not that of this picture; start anew with --force",
+            ));
+        }
         let parts = comm.agree(found.mine(comm))?;
         let mut own = Own::default();
         let decoded = parts.iter().try_for_each(|(data, _)| resume::decode(data, spec, &mut own));
         comm.agree(decoded.map_err(Error::bad_input))?;
         let pieces = |target| Kept::pieces(comm, target, parts.iter().flat_map(|(_, kept)| kept));
-        let kept = (state.png, pieces(&spec.output)?);
+        let kept = (state.png, pieces(&spec.output)?, state.is_complete);
         let png = PngFile::resume(context, &spec.output, request.force, spec.layout(), kept)?;
         let grid = match (&spec.hdf5, state.grid) {
             (Some(path), Some(places)) => {

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::bands::Band;
 use super::compute::{Computed, Tally};
+use super::palette::Histogram;
 use super::spec::Spec;
 use crate::comm::{Comm, Op};
 use crate::context::Context;
+use crate::error::{Error, Result};
 use crate::num::{to_u64, to_usize};
 use crate::partition::{DonePixels, Tile, cut_rows};
 use crate::store::crc::Extent;
@@ -62,6 +64,41 @@ impl Sums {
     }
 }
 
+impl State {
+    /// Whether a run for `spec` can have been as far. What it says of the files is compared with them.
+    pub fn fits(&self, spec: &Spec) -> bool {
+        let strips = spec.layout().strip_count();
+        let pixels = u64::from(spec.width) * u64::from(spec.height);
+        let iterations = pixels.saturating_mul(spec.max_iterations.into());
+        let within = |tally: &Tally| {
+            tally.pixels <= pixels && tally.iterations <= iterations && tally.interior <= pixels
+        };
+        let Sums { computed, written, checked, moved_bytes } = &self.sums;
+        let fractions = spec.needs_fraction();
+        self.surveyed_strips <= strips
+            && self.written_strips <= strips
+            && (!self.is_complete || self.written_strips == strips)
+            && self.has_bins_for(spec, pixels)
+            && [computed, written].into_iter().all(within)
+            && *checked <= pixels
+            && i64::try_from(*moved_bytes).is_ok()
+            && self.grid.is_some() == spec.hdf5.is_some()
+            && self.grid.as_ref().is_none_or(|grid| grid.fits(pixels, fractions))
+    }
+
+    /// Whether there are the bins that a picture of so many pixels needs: all, where strips have their colours.
+    fn has_bins_for(&self, spec: &Spec, pixels: u64) -> bool {
+        if !spec.palette.needs_histogram() {
+            return self.bins.is_none();
+        }
+        let counted = self.bins.iter().flatten().try_fold(0_u64, |sum, bin| sum.checked_add(*bin));
+        let wanted = Histogram::new(spec.max_iterations).bins().len();
+        self.bins.as_ref().map_or(!self.is_surveyed, |bins| bins.len() == wanted)
+            && (self.is_surveyed || self.written_strips == 0)
+            && counted.is_some_and(|counted| counted <= pixels)
+    }
+}
+
 /// A rank's own part.
 #[derive(Default)]
 pub struct Own {
@@ -98,7 +135,7 @@ pub fn encode(counts_sums: &[Extent], batches: &[&[Computed]]) -> Vec<u8> {
 ///
 /// # Errors
 /// A sentence, when the bytes are something else.
-pub fn decode(bytes: &[u8], spec: &Spec, into: &mut Own) -> Result<(), String> {
+pub fn decode(bytes: &[u8], spec: &Spec, into: &mut Own) -> std::result::Result<(), String> {
     decoded(bytes, spec, into).ok_or_else(|| "a part of the checkpoint is not a picture's".into())
 }
 
@@ -117,9 +154,10 @@ fn decoded(bytes: &[u8], spec: &Spec, into: &mut Own) -> Option<()> {
                 x0.checked_add(width)? <= spec.width && y0.checked_add(height)? <= spec.height;
             tiles.push(inside.then_some(Tile { x0, y0, width, height })?);
         }
-        let area = tiles.iter().map(Tile::area).sum::<u64>();
+        let area = tiles.iter().map(Tile::area).try_fold(0, u64::checked_add)?;
         let fractions = if spec.needs_fraction() { area } else { 0 };
-        if fraction_count != fractions || to_u64(rest.len()) < 4 * (area + fractions) {
+        let words = to_u64(rest.len() / 4);
+        if fraction_count != fractions || words < area || words - area < fractions {
             return None;
         }
         let (counts, tail) = rest.split_at(4 * to_usize(area));
@@ -181,16 +219,31 @@ const EDGE_OF_LONG: u32 = 8;
 const LONG: u32 = 1 << 20;
 
 /// Collective. What no rank has computed of a band, in the same tiles on all ranks; `None` when that is all.
-pub fn left(comm: &Comm, spec: &Spec, band: &Band, computed: &[Computed]) -> Option<Vec<Tile>> {
+///
+/// # Errors
+/// When tiles overlap, which those of no run do: what is left would never be done.
+pub fn left(
+    comm: &Comm,
+    spec: &Spec,
+    band: &Band,
+    computed: &[Computed],
+) -> Result<Option<Vec<Tile>>> {
     let mut pixels = [computed.iter().map(|batch| batch.tally.pixels).sum::<u64>()];
     comm.all_reduce(Op::Sum, &mut pixels);
     if pixels[0] == 0 {
-        return None;
+        return Ok(None);
     }
     let mut done = DonePixels::none(spec.width, band.rows.clone());
     computed.iter().flat_map(|batch| &batch.tiles).for_each(|tile| done.mark(tile));
     comm.all_reduce(Op::Sum, done.words());
-    Some(done.left(if spec.max_iterations > LONG { EDGE_OF_LONG } else { EDGE }))
+    // Bits that are added twice carry, and there are fewer.
+    if done.count() != pixels[0] {
+        return Err(Error::bad_input(format!(
+            "--resume: tiles of the checkpoint overlap in rows {:?}; start anew with --force",
+            band.rows
+        )));
+    }
+    Ok(Some(done.left(if spec.max_iterations > LONG { EDGE_OF_LONG } else { EDGE })))
 }
 
 fn put(out: &mut Vec<u8>, word: u64) {

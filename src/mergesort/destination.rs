@@ -34,6 +34,16 @@ pub struct State {
     first: Option<u64>,
 }
 
+impl State {
+    /// Whether an output of at most so many bytes can be like this.
+    pub fn fits(&self, spec: &Spec, most: u64) -> bool {
+        let end = self.first.unwrap_or(0).checked_add(self.bytes);
+        self.bytes <= most
+            && self.first.is_some() == spec.dataset.is_some()
+            && end.is_some_and(|end| i64::try_from(end).is_ok())
+    }
+}
+
 /// An output while it is made.
 pub struct Destination<'a> {
     context: &'a Context,

@@ -63,11 +63,20 @@ impl DiskRun {
         self.grain.unwrap_or(chunk.next_power_of_two())
     }
 
-    /// Whether its chunks have the keys that they should have.
+    /// Whether its chunks can be of items of this form, and have the keys that they should have.
     pub fn fits(&self, form: &dyn Form) -> bool {
-        let (Some(grain), Some(key)) = (self.grain, form.key_bytes()) else {
-            return self.grain.is_none();
-        };
+        let (item, key) = (form.item_bytes().map(to_u64), form.key_bytes());
+        let sizes = self.chunks.iter().all(|chunk| {
+            item.is_none_or(|item| chunk.items.checked_mul(item) == Some(chunk.bytes))
+                && key.is_none_or(|key| chunk.last_key.len() == key)
+                && chunk.items <= chunk.bytes
+        });
+        sizes && self.grain.is_none_or(|grain| self.has_keys(grain, key))
+    }
+
+    /// Whether there is a key for every so many items.
+    fn has_keys(&self, grain: u64, key: Option<usize>) -> bool {
+        let Some(key) = key else { return false };
         let keys = |chunk: &Stored| (chunk.items / grain).checked_mul(to_u64(key));
         let whole = self.firsts[..self.chunks.len()].iter().all(|first| first % grain == 0);
         let fits = |chunk: &Stored| keys(chunk) == Some(to_u64(chunk.keys.len()));
@@ -165,9 +174,12 @@ impl DiskRun {
             return Ok(());
         }
         stop::heed("runs were merged")?;
-        let first = items.start;
+        let (first, count) = (items.start, items.end - items.start);
         let items = self.file.part(stored, bytes)?;
         let index = form.index(&items);
+        if to_u64(index.len()) != count {
+            return Err(self.file.damaged(stored));
+        }
         *self.latest.borrow_mut() = Some(Latest { chunk, first, items, index });
         Ok(())
     }
@@ -270,18 +282,22 @@ impl DiskRun {
         let Some(Decoded { name, compress, grain, chunks }) = decoded(bytes) else {
             return Ok(None);
         };
-        Ok(Some(Self::new(open(name, compress)?, grain, chunks)))
+        let file = open(name, compress)?;
+        Ok(file.holds(&chunks)?.then(|| Self::new(file, grain, chunks)))
     }
 }
 
-struct Decoded<'b> {
-    name: &'b Path,
+/// What is told of a run.
+pub struct Decoded<'b> {
+    /// The file's name.
+    pub name: &'b Path,
     compress: bool,
     grain: Option<u64>,
     chunks: Vec<Stored>,
 }
 
-fn decoded<'b>(bytes: &mut Reader<'b>) -> Option<Decoded<'b>> {
+/// What bytes tell of a run; `None` when they are something else.
+pub fn decoded<'b>(bytes: &mut Reader<'b>) -> Option<Decoded<'b>> {
     use std::os::unix::ffi::OsStrExt;
     let name = Path::new(std::ffi::OsStr::from_bytes(bytes.text()?));
     let compress = bytes.word()? == 1;

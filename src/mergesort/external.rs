@@ -102,8 +102,8 @@ impl<'a> External<'a> {
         let comm = &context.comm;
         let item = form.item_bytes().map_or(1, to_u64);
         let (starts, found) = deal(comm, source.bytes(), item, found)?;
-        let (made, runs): (Vec<_>, Vec<_>) =
-            comm.agree(open(context, form, found))?.into_iter().unzip();
+        let opened = comm.agree(open(context, form, found))?;
+        let (made, runs): (Vec<_>, Vec<_>) = opened.into_iter().unzip();
         shorten(comm, &runs)?;
         let done: Vec<Range<u64>> = made.iter().map(|made: &Made| made.source.clone()).collect();
         let rank = to_usize(comm.rank());

@@ -16,7 +16,7 @@ mod destination;
 mod details;
 pub mod digest;
 mod direct;
-mod disk_run;
+pub mod disk_run;
 mod external;
 pub mod form;
 mod gather;
@@ -27,10 +27,10 @@ mod local;
 pub mod memory;
 pub mod merge;
 mod output;
-mod packed;
+pub mod packed;
 mod pour;
 pub mod records;
-mod resume;
+pub mod resume;
 mod scratch;
 pub mod select;
 mod shares;
@@ -147,6 +147,14 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 "an input was changed while the checkpoint was read; try again",
             ));
         }
+        let is_ours = state.as_ref().is_none_or(|state| state.fits(spec, source.bytes()));
+        comm.agree(if is_ours && own.suits(&*form) {
+            Ok(())
+        } else {
+            Err(Error::bad_input(
+                "--resume: the checkpoint's state is not that of this sort; start anew with --force",
+            ))
+        })?;
         let written = state.as_ref().and_then(|state| state.output);
         let output = match written {
             Some(state) => {

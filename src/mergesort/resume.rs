@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::destination;
 use super::disk_run::DiskRun;
-use super::form::{Checked, Digest};
+use super::form::{Checked, Digest, Form};
 use super::input::Seen;
 use super::local::Made;
 use super::output::{Piece, Written};
 use super::packed::{Reader, Writer};
 use super::spans::Span;
+use super::spec::Spec;
 use crate::num::to_u64;
 use crate::store::crc::Extent;
 
@@ -28,6 +29,18 @@ pub struct State {
     pub is_complete: bool,
     /// Bytes of all runs.
     pub run_bytes: u64,
+}
+
+impl State {
+    /// Whether a sort of a source of so many bytes can have been as far.
+    pub fn fits(&self, spec: &Spec, source_bytes: u64) -> bool {
+        // The last line of each input may be given the end that it lacks.
+        let most = source_bytes.saturating_add(to_u64(self.inputs.len()));
+        let output = self.output.as_ref();
+        (output.is_some() || !self.is_complete)
+            && output.is_none_or(|output| output.fits(spec, most))
+            && self.run_bytes <= most
+    }
 }
 
 /// A rank's own part.
@@ -79,6 +92,19 @@ impl Own {
             self.pieces.push(take_piece(&mut rest)?);
         }
         Some(())
+    }
+}
+
+impl Own {
+    /// Whether what was written can be of items of this form.
+    pub fn suits(&self, form: &dyn Form) -> bool {
+        let (bytes, terminator) = (form.item_bytes(), form.terminator());
+        let is_item = |item: &[u8]| match bytes {
+            Some(bytes) => item.len() == bytes,
+            None => item.last().copied() == terminator,
+        };
+        let edges = self.pieces.iter().filter_map(|piece| piece.written.edges.as_ref());
+        edges.into_iter().all(|(first, last)| is_item(first) && is_item(last))
     }
 }
 
@@ -152,6 +178,15 @@ pub fn take_piece(rest: &mut Reader<'_>) -> Option<Piece> {
         _ => Some((rest.text()?.to_vec(), rest.text()?.to_vec())),
     };
     let checked = Checked { unordered, duplicates };
+    let is_sound = first.checked_add(merged.items) == Some(last)
+        && from.checked_add(bytes) == Some(to)
+        && unordered <= items.items
+        && duplicates <= items.items
+        && items.items <= merged.items
+        && edges.is_some() == (items.items > 0);
+    if !is_sound {
+        return None;
+    }
     let written = Written { merged, items, bytes, checked, edges, ..Written::default() };
     Some(Piece { span: Span { items: first..last, bytes: from..to }, written })
 }

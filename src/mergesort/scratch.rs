@@ -154,6 +154,27 @@ impl RunFile {
         Moved::of(&self.traffic.read, &self.traffic.read_ns)
     }
 
+    /// Whether it is long enough for chunks that a checkpoint tells of, and these for their items.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn holds(&self, chunks: &[Stored]) -> Result<bool> {
+        /// No byte of LZ4 becomes more.
+        const MOST: u64 = 255;
+        let meta = self.file.metadata();
+        let length = meta.map_err(|cause| Error::io("stat", &self.shown, &cause))?.len();
+        let fits = |chunk: &Stored| {
+            let Stored { offset, packed, bytes, .. } = *chunk;
+            let most = if self.compress { packed.checked_mul(MOST) } else { Some(packed) };
+            offset.checked_add(packed).is_some_and(|end| end <= length)
+                && most.is_some_and(|most| bytes <= most)
+                && (self.compress || bytes == packed)
+        };
+        let total = |of: fn(&Stored) -> u64| chunks.iter().map(of).try_fold(0, u64::checked_add);
+        let sums = total(|chunk| chunk.bytes).and(total(|chunk| chunk.items));
+        Ok(sums.is_some() && chunks.iter().all(fits))
+    }
+
     /// Some bytes of a chunk; all of it when it is compressed.
     ///
     /// # Errors
@@ -166,8 +187,9 @@ impl RunFile {
         }
         let mut data = vec![0; to_usize(chunk.packed)];
         self.read(&mut data, chunk.offset)?;
-        let items = lz4_flex::block::decompress(&data, to_usize(chunk.bytes));
-        items.map_err(|_| self.damaged(chunk))
+        let items = lz4_flex::block::decompress(&data, to_usize(chunk.bytes)).ok();
+        let whole = items.filter(|items| to_u64(items.len()) == chunk.bytes);
+        whole.ok_or_else(|| self.damaged(chunk))
     }
 
     /// Compares a chunk with what was written.
@@ -180,7 +202,8 @@ impl RunFile {
         if crc::checksum(&data) == chunk.crc64 { Ok(()) } else { Err(self.damaged(chunk)) }
     }
 
-    fn damaged(&self, chunk: &Stored) -> Error {
+    /// The error of a chunk that is not what was written.
+    pub fn damaged(&self, chunk: &Stored) -> Error {
         Error::verification(format!(
             "bytes {}..{} of the sorted runs in {} are not those that were written; the disk returned \
              others than it was given, sort on another one",

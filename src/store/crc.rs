@@ -26,11 +26,11 @@ impl Extent {
 
     /// The extent of `self` followed by `next`, when that one begins where this one ends.
     pub fn joined(self, next: Self) -> Option<Self> {
-        (self.offset + self.bytes == next.offset).then(|| Self {
-            offset: self.offset,
-            bytes: self.bytes + next.bytes,
-            crc64: combine(self.crc64, next.crc64, next.bytes),
-        })
+        // They may come from a file: then any numbers.
+        let follows = self.offset.checked_add(self.bytes) == Some(next.offset);
+        let bytes = self.bytes.checked_add(next.bytes).filter(|_| follows)?;
+        let crc64 = combine(self.crc64, next.crc64, next.bytes);
+        Some(Self { offset: self.offset, bytes, crc64 })
     }
 }
 
@@ -146,6 +146,9 @@ mod tests {
         let mut overlap = extents.clone();
         overlap.push(Extent::of(4000, &data[4000..4100]));
         assert!(cover(overlap, 10_000).is_err());
-        assert_eq!(cover(extents, 10_001), Err(10_000));
+        assert_eq!(cover(extents.clone(), 10_001), Err(10_000));
+        extents.push(Extent { offset: 10_000, bytes: u64::MAX, crc64: 0 });
+        extents.push(Extent { offset: u64::MAX, bytes: 1, crc64: 0 });
+        assert_eq!(cover(extents, 10_000), Err(10_000));
     }
 }

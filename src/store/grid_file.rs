@@ -40,6 +40,19 @@ pub struct State {
     fractions: Option<Dataset>,
 }
 
+impl State {
+    /// Whether it is the place of so many pixels' counts, with or without their fractions.
+    pub fn fits(&self, pixels: u64, has_fractions: bool) -> bool {
+        let fits = |&Dataset { offset, bytes }: &Dataset| {
+            let end = offset.checked_add(bytes).map(i64::try_from);
+            pixels.checked_mul(4) == Some(bytes) && end.is_some_and(|end| end.is_ok())
+        };
+        fits(&self.counts)
+            && self.fractions.is_some() == has_fractions
+            && self.fractions.as_ref().is_none_or(fits)
+    }
+}
+
 /// A dataset's place.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Dataset {

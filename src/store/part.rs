@@ -45,6 +45,8 @@ pub struct PartFile<'a> {
     synced: Cell<Option<std::io::Result<()>>>,
     /// Whether a checkpoint may tell of it.
     kept: Cell<bool>,
+    /// Whether an earlier run began it.
+    resumed: bool,
     published: bool,
 }
 
@@ -120,13 +122,14 @@ impl<'a> PartFile<'a> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits());
         let opened = context.meter.opening(|| open_patiently_as(&options, &part));
-        let resumed = Self::of(context, target, force, part, comm.agree(opened)?);
+        let mut this = Self::of(context, target, force, part, comm.agree(opened)?);
+        this.resumed = true;
         if comm.is_root() {
-            leftovers::lock(&resumed.file);
+            leftovers::lock(&this.file);
         }
-        *resumed.extents.borrow_mut() = extents;
-        resumed.kept.set(true);
-        Ok(resumed)
+        *this.extents.borrow_mut() = extents;
+        this.kept.set(true);
+        Ok(this)
     }
 
     fn of(context: &'a Context, target: &Path, force: bool, part: PathBuf, file: File) -> Self {
@@ -141,6 +144,7 @@ impl<'a> PartFile<'a> {
             extents: RefCell::default(),
             synced: Cell::default(),
             kept: Cell::default(),
+            resumed: false,
             published: false,
         }
     }
@@ -244,6 +248,7 @@ impl<'a> PartFile<'a> {
     /// As [`verify`](Self::verify), or what `read` returns on any rank.
     pub fn verify_by(&self, read: impl FnOnce(Range<u64>) -> Result<u64>) -> Result<FileSum> {
         let meant = self.meant()?;
+        self.trim(meant.bytes)?;
         let size = self.comm.size();
         let block = |rank| aligned_block(meant.bytes, size, rank, BLOCK_BYTES);
         // Not one's own bytes, should the file be cut like this.
@@ -271,6 +276,19 @@ impl<'a> PartFile<'a> {
             meant.bytes,
             crc::hex(meant.crc64),
         )))
+    }
+
+    /// Collective. Cuts off what somebody has appended to a part file between two runs.
+    fn trim(&self, bytes: u64) -> Result<()> {
+        if !self.resumed {
+            return Ok(());
+        }
+        self.comm.decide(|| {
+            if self.file_bytes()? <= bytes {
+                return Ok(());
+            }
+            self.file.set_len(bytes).map_err(|cause| self.error("cut the end off", &cause))
+        })
     }
 
     /// Collective. The whole file as the ranks meant it.

@@ -15,7 +15,7 @@ use super::part::{PartFile, Published};
 use super::png::{EncodedStrip, Layout, combine_adler};
 use crate::comm::Op;
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::measure::record::FileSum;
 use crate::num::{to_u64, to_usize};
 use crate::partition::displacements;
@@ -57,17 +57,30 @@ impl<'a> PngFile<'a> {
         Ok(Self { context, part, layout, end, adler: 1 })
     }
 
-    /// Collective. Goes on with a file whose first strips are there, `state` as [`keep`](Self::keep) told it.
+    /// Collective. Goes on with a file whose first strips are there, and its end if it is complete; `state`
+    /// as [`keep`](Self::keep) told it.
     ///
     /// # Errors
-    /// As [`PartFile::resume`].
+    /// As [`PartFile::resume`], and when what was written is not what `state` tells of.
     pub fn resume(
         context: &'a Context,
         target: &Path,
         force: bool,
         layout: Layout,
-        (state, extents): (State, Vec<Extent>),
+        (state, extents, is_complete): (State, Vec<Extent>, bool),
     ) -> Result<Self> {
+        let trailer = if is_complete { to_u64(layout.trailer(state.adler).len()) } else { 0 };
+        let mut bytes = [extents.iter().map(|extent| extent.bytes).sum()];
+        context.comm.all_reduce(Op::Sum, &mut bytes);
+        if state.end.checked_add(trailer) != Some(bytes[0]) {
+            return Err(Error::bad_input(format!(
+                "--resume: {} bytes of {} were written, the checkpoint's state tells of {}; start anew with \
+                 --force",
+                bytes[0],
+                target.display(),
+                state.end
+            )));
+        }
         let part = PartFile::resume(context, target, force, extents)?;
         Ok(Self { context, part, layout, end: state.end, adler: state.adler })
     }

@@ -96,7 +96,7 @@ impl<'a> Gather<'a> {
             context.progress.say(&format!("--io uring: {problem}; reading by openat instead"));
         }
         let Begin { waiting, names, counts, past, state } = match earlier {
-            Some(earlier) => Begin::from(context, earlier)?,
+            Some(earlier) => Begin::from(context, earlier, inputs_of(spec).len())?,
             None => Begin::default(),
         };
         let since = match &context.saves {
@@ -352,12 +352,7 @@ impl<'a> Gather<'a> {
 
     /// The inputs, in the order of the bytes by input.
     pub fn inputs(&self) -> Vec<String> {
-        let mut inputs = self.spec.input.clone();
-        if let (Some((template, ..)), true) = (&self.spec.name, inputs.is_empty()) {
-            inputs.push(template.to_string());
-        }
-        inputs.extend(self.spec.files_from.clone());
-        inputs
+        inputs_of(self.spec)
     }
 
     /// Totals of this rank, after [`finish`](Self::finish).
@@ -381,6 +376,15 @@ impl<'a> Gather<'a> {
         }
         told
     }
+}
+
+fn inputs_of(spec: &Spec) -> Vec<String> {
+    let mut inputs = spec.input.clone();
+    if let (Some((template, ..)), true) = (&spec.name, inputs.is_empty()) {
+        inputs.push(template.to_string());
+    }
+    inputs.extend(spec.files_from.clone());
+    inputs
 }
 
 /// A counter for each thread.

@@ -16,6 +16,7 @@ use super::{Gather, Supply};
 use crate::comm::{Op, ROOT};
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::num::to_usize;
 use crate::partition::Ranges;
 use crate::store::checkpoint::{self, Saved};
 
@@ -37,9 +38,17 @@ impl Begin {
     ///
     /// # Errors
     /// When its parts cannot be read, or are none of a counting sort.
-    pub fn from(context: &Context, earlier: &checkpoint::Found) -> Result<Self> {
+    pub fn from(context: &Context, earlier: &checkpoint::Found, inputs: usize) -> Result<Self> {
         let comm = &context.comm;
         let state: State = earlier.state()?;
+        let stranger = || {
+            Error::bad_input(
+                "--resume: the checkpoint's state is not that of these inputs; start anew with --force",
+            )
+        };
+        if !state.fits(inputs) {
+            return Err(stranger());
+        }
         let parts = comm.agree(earlier.mine(comm))?;
         let parts = parts.iter().map(|(data, _)| Own::decode(data));
         let parts = parts.collect::<std::result::Result<Vec<Own>, _>>();
@@ -55,7 +64,9 @@ impl Begin {
             counts.push(part.counts);
         }
         let (done, unread) = (everywhere(context, &mine.done)?, everywhere(context, &mine.unread)?);
-        let waiting = comm.decide(|| Ok(mine.waiting))?;
+        let ours = |pending: &Pending| to_usize(pending.file.source.into()) < inputs;
+        let are_ours = mine.waiting.iter().all(ours);
+        let waiting = comm.decide(|| if are_ours { Ok(mine.waiting) } else { Err(stranger()) })?;
         let mut bytes = Vec::new();
         encode_runs(&mine.runs, &mut bytes);
         let runs = comm.broadcast_bytes(ROOT, bytes);

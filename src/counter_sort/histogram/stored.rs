@@ -11,6 +11,9 @@ use crate::num::{to_u64, to_usize};
 /// Entries that are decoded at a time.
 const CHUNK: usize = 1 << 16;
 
+/// Copies of values altogether, at most: some such sums can be added up.
+const MOST: u64 = 1 << 58;
+
 /// Appends entries, ascending: how many, how many bytes, then each as its distance from the one before and
 /// its count.
 pub fn encode(entries: impl Iterator<Item = Entry>, out: &mut Vec<u8>) {
@@ -34,7 +37,7 @@ pub fn decode(mut bytes: &[u8], mut take: impl FnMut(Vec<Entry>)) -> Option<()> 
         let (mut left, length) = (word(&mut bytes)?, to_usize(word(&mut bytes)?));
         let (mut rest, tail) = bytes.split_at_checked(length)?;
         bytes = tail;
-        let mut before = None;
+        let (mut before, mut copies) = (None, 0_u64);
         while left > 0 {
             let some = CHUNK.min(to_usize(left));
             let mut run = Vec::with_capacity(some.min(rest.len()));
@@ -44,7 +47,9 @@ pub fn decode(mut bytes: &[u8], mut take: impl FnMut(Vec<Entry>)) -> Option<()> 
                     (Some(_), 0) => return None,
                     (Some(before), distance) => i64::checked_add_unsigned(before, distance)?,
                 };
-                run.push(Entry { value, count: take_number(&mut rest)? });
+                let count = take_number(&mut rest)?;
+                copies = copies.checked_add(count).filter(|copies| *copies <= MOST)?;
+                run.push(Entry { value, count });
                 before = Some(value);
             }
             left -= to_u64(some);

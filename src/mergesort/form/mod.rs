@@ -28,7 +28,7 @@ pub use run::{Index, Run};
 /// An order-independent summary of items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// How many.
+    /// How many; a sum that wraps, as what is read from a file may say anything.
     pub items: u64,
     /// The sum of a checksum of each, modulo 2^128; sums modulo 2^64 stand in the upper half, where
     /// they wrap by themselves.
@@ -40,7 +40,7 @@ impl Digest {
     /// Both together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self { items: self.items + other.items, sum: self.sum.wrapping_add(other.sum) }
+        Self { items: self.items.wrapping_add(other.items), sum: self.sum.wrapping_add(other.sum) }
     }
 }
 

@@ -73,15 +73,17 @@ pub(super) fn names(comm: &Comm, kept: &[Kept]) -> Vec<String> {
 /// Removes those that none of these checkpoints needs, as far as their heads can be read. On root.
 pub(super) fn remove_unneeded(directory: &Path, numbers: &[u64]) -> Result<()> {
     let heads = numbers.iter().filter_map(|&number| {
-        let bytes = read_file(&head_of(directory, number)).ok()?;
+        let bytes = read_file(&head_of(directory, number), None).ok()?;
         Head::decode(&bytes).ok()
     });
     let needed: BTreeSet<String> = heads.flat_map(|head| head.files).collect();
     let remove = || -> std::io::Result<()> {
         for entry in std::fs::read_dir(directory)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if name.ends_with(ENDING) && !needed.contains(&name) {
-                std::fs::remove_file(directory.join(name))?;
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            // No directory of such a name is ours.
+            if name.ends_with(ENDING) && !needed.contains(&name) && !entry.file_type()?.is_dir() {
+                std::fs::remove_file(entry.path())?;
             }
         }
         Ok(())

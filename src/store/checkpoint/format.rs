@@ -86,7 +86,8 @@ impl Head {
             return Err(damaged("it is no checkpoint of dcomp"));
         }
         if version > VERSION {
-            let program = value["program"].as_str().unwrap_or("a later version");
+            let program = value["program"].as_str().unwrap_or("of a later version");
+            let program = program.escape_debug();
             return Err(Unreadable::Newer(format!("format {version}, written by dcomp {program}")));
         }
         serde_json::from_value(value).map_err(|cause| damaged(&format!("its head: {cause}")))

@@ -8,7 +8,7 @@
 //! wrong bit gives way to the one before. Any number of ranks can read what any number wrote.
 
 mod beside;
-mod format;
+pub mod format;
 mod read;
 
 use std::cell::{Cell, RefCell};
@@ -420,14 +420,23 @@ fn remove_matching(directory: &Path, ours: impl Fn(&str) -> bool) -> Result<()> 
     remove().map_err(|cause| Error::io("remove old checkpoints in", directory, &cause))
 }
 
-/// Removes a directory of ours, of which a kill leaves all or nothing that has its name.
+/// Removes what has a name of ours; of a checkpoint a kill leaves all or nothing that has its name.
 fn take_away(directory: &Path, name: &str) -> std::io::Result<()> {
     let whole = directory.join(name);
-    let Some(number) = name.strip_prefix("ckpt-") else { return std::fs::remove_dir_all(whole) };
+    let Some(number) = name.strip_prefix("ckpt-") else { return remove_any(&whole) };
     let doomed = directory.join(format!("{UNFINISHED}{number}"));
-    std::fs::remove_dir_all(&doomed).ok();
+    remove_any(&doomed).ok();
     std::fs::rename(&whole, &doomed)?;
-    std::fs::remove_dir_all(doomed)
+    remove_any(&doomed)
+}
+
+/// Removes a directory with all that is in it, or what somebody has put in its place.
+fn remove_any(path: &Path) -> std::io::Result<()> {
+    if path.symlink_metadata()?.is_dir() {
+        std::fs::remove_dir_all(path)
+    } else {
+        std::fs::remove_file(path)
+    }
 }
 
 fn new_directory(path: &Path) -> Result<()> {

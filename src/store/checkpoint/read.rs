@@ -18,6 +18,9 @@ use crate::store::crc::{self, Extent};
 /// Pieces in which kept files are read.
 const READ_BYTES: usize = 1 << 20;
 
+/// More than any chain of runs numbers; what has a greater number is none of ours.
+const NUMBERS: u64 = 1 << 48;
+
 /// A checkpoint that is whole: every rank can read every part.
 #[derive(Clone, Debug)]
 pub struct Found {
@@ -41,7 +44,7 @@ impl Found {
     /// When it cannot be read any more.
     pub fn part(&self, part: u64) -> Result<(Vec<u8>, Vec<Kept>)> {
         let path = self.directory.join(part_name(part));
-        let bytes = read_file(&path).map_err(|cause| Error::io("read", &path, &cause))?;
+        let bytes = read_file(&path, None).map_err(|cause| Error::io("read", &path, &cause))?;
         let part = Part::decode(&bytes)
             .ok_or_else(|| Error::bad_input(format!("{} changed meanwhile", path.display())))?;
         Ok((part.data, part.kept))
@@ -73,7 +76,7 @@ pub fn numbers(directory: &Path) -> Result<Vec<u64>> {
             .filter_map(|entry| {
                 let entry = entry.ok()?.file_name().into_string().ok()?;
                 let number = entry.strip_prefix("ckpt-")?.parse().ok()?;
-                (entry == name(number)).then_some(number)
+                (number < NUMBERS && entry == name(number)).then_some(number)
             })
             .collect();
         numbers.sort_unstable();
@@ -124,7 +127,7 @@ pub fn newest(
 
 /// On root: the head, or what is wrong with it.
 fn look(path: &Path, identity: &Value) -> Result<std::result::Result<Head, String>> {
-    let bytes = match read_file(&path.join(HEAD)) {
+    let bytes = match read_file(&path.join(HEAD), None) {
         Ok(bytes) => bytes,
         Err(cause) => return Ok(Err(format!("its head cannot be read: {cause}"))),
     };
@@ -165,7 +168,7 @@ fn difference(before: &Value, now: &Value) -> Option<String> {
                     return Some(inner);
                 }
             } else if both.0 != both.1 {
-                return Some(format!("{key} {}, now it is {}", both.0, both.1));
+                return Some(format!("{} {}, now it is {}", key.escape_debug(), both.0, both.1));
             }
         }
     }
@@ -177,8 +180,11 @@ fn whole(directory: &Path, number: u64, head: &Head, comm: &Comm) -> Result<()> 
     let mut kept: Vec<Kept> = Vec::new();
     for at in share(head.parts.len(), comm) {
         let (entry, file) = (&head.parts[at], part_name(to_u64(at)));
-        let read = read_file(&directory.join(name(number)).join(&file));
-        let bytes = read.map_err(|cause| damaged(format!("{file} cannot be read: {cause}")))?;
+        let path = directory.join(name(number)).join(&file);
+        let bytes = match read_file(&path, Some(entry.bytes)) {
+            Ok(bytes) => bytes,
+            Err(cause) => return Err(damaged(format!("{file} cannot be read: {cause}"))),
+        };
         let same =
             to_u64(bytes.len()) == entry.bytes && crc::hex(crc::checksum(&bytes)) == entry.crc64;
         match Part::decode(&bytes).filter(|_| same) {
@@ -199,12 +205,14 @@ fn unchanged(directory: &Path, kept: &Kept) -> Result<()> {
         return Ok(());
     }
     let path = directory.join(&kept.path);
-    let mut options = std::fs::OpenOptions::new();
-    let opened = options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path);
+    let opened = open_regular(&path);
     let path = path.display();
     let file = opened.map_err(|cause| damaged(format!("{path} cannot be opened: {cause}")))?;
     for extent in &kept.extents {
         let Extent { offset, bytes, crc64 } = *extent;
+        let Some(end) = offset.checked_add(bytes) else {
+            return Err(damaged(format!("{path} cannot have {bytes} bytes at {offset}")));
+        };
         let found = checksum(&file, extent)
             .map_err(|cause| damaged(format!("{path} cannot be read at {offset}: {cause}")))?;
         if found != Some(crc64) {
@@ -212,7 +220,7 @@ fn unchanged(directory: &Path, kept: &Kept) -> Result<()> {
                 let what = "asked to stop while a checkpoint was read, which is as it was";
                 return Err(Error::stopped(what));
             }
-            return Err(damaged(format!("bytes {offset}..{} of {path} changed", offset + bytes)));
+            return Err(damaged(format!("bytes {offset}..{end} of {path} changed")));
         }
     }
     Ok(())
@@ -239,11 +247,24 @@ pub(super) fn head_of(directory: &Path, number: u64) -> PathBuf {
     directory.join(name(number)).join(HEAD)
 }
 
-pub(super) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+/// The bytes of a file, unless they are more or fewer than they must be.
+pub(super) fn read_file(path: &Path, length: Option<u64>) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.read(true).custom_flags(OFlag::O_NOFOLLOW.bits()).open(path)?;
+    let mut file = open_regular(path)?;
+    let found = file.metadata()?.len();
+    // What has grown beyond memory is not read to see that.
+    if length.is_some_and(|length| length != found) {
+        return Err(std::io::Error::other("it has a wrong length"));
+    }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Opens a file for reading, and nothing else: a FIFO in its place would keep whoever opens it waiting.
+fn open_regular(path: &Path) -> std::io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.read(true).custom_flags(flags.bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is no file")) }
 }

@@ -134,3 +134,58 @@ fn parts_come_back_as_they_were() {
     }
     assert_eq!(Part::decode(&[0xFF; 64]), None);
 }
+
+/// What somebody has put in the place of a file or a checkpoint is passed over, without waiting for it, and
+/// goes with the rest.
+#[test]
+fn what_is_no_file_is_passed_over() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("state");
+    let identity = json!({ "job": "test" });
+    let (checkpoints, _) = open(&directory, &identity, Start::Resume).unwrap();
+    save(&checkpoints, 1, Vec::new());
+    let data = directory.join("runs-00000-0.data");
+    std::fs::write(&data, b"0123456789").unwrap();
+    let kept = Kept { path: "runs-00000-0.data".into(), extents: vec![Extent::of(2, b"2345")] };
+    save(&checkpoints, 2, vec![kept]);
+    drop(checkpoints);
+    let newest = directory.join("ckpt-000002");
+    for path in [newest.join(HEAD), newest.join("part-00000"), data.clone(), newest] {
+        std::fs::rename(&path, place.path().join("aside")).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (_, found) = open(&directory, &identity, Start::Resume).unwrap();
+        assert_eq!(found.unwrap().number, 1, "{}", path.display());
+        std::fs::remove_file(&path).ok();
+        std::fs::rename(place.path().join("aside"), &path).unwrap();
+        // It goes where no head that can be read names it.
+        std::fs::write(&data, b"0123456789").unwrap();
+    }
+    for name in ["ckpt-000003", "ckpt-18446744073709551615", "unfinished-000007"] {
+        std::fs::write(directory.join(name), b"x").unwrap();
+    }
+    std::fs::create_dir(directory.join("other.data")).unwrap();
+    let (checkpoints, found) = open(&directory, &identity, Start::Resume).unwrap();
+    assert_eq!(found.unwrap().number, 2);
+    save(&checkpoints, 3, Vec::new());
+    checkpoints.finish(&Comm::alone()).unwrap();
+    let left: Vec<_> = std::fs::read_dir(&directory).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "only what is not ours: {left:?}");
+}
+
+/// Numbers that no run wrote, behind a checksum that fits.
+#[test]
+fn pieces_beyond_all_files_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let identity = json!({ "job": "test" });
+    let data = place.path().join("data");
+    std::fs::write(&data, b"0123456789").unwrap();
+    for (offset, bytes) in [(u64::MAX, 2), (8, 3), (1 << 63, 1 << 63), (0, u64::MAX)] {
+        let directory = place.path().join(format!("{offset}-{bytes}"));
+        let (checkpoints, _) = open(&directory, &identity, Start::Resume).unwrap();
+        let extents = vec![Extent { offset, bytes, crc64: 0 }];
+        save(&checkpoints, 1, vec![Kept { path: data.clone(), extents }]);
+        drop(checkpoints);
+        let error = open(&directory, &identity, Start::Resume).err().unwrap();
+        assert!(error.kind == Kind::BadInput && error.message.contains("data"), "{error}");
+    }
+}
