@@ -86,7 +86,8 @@ impl State {
             && self.grid.as_ref().is_none_or(|grid| grid.fits(pixels, fractions))
     }
 
-    /// Whether there are the bins that a picture of so many pixels needs: all, where strips have their colours.
+    /// Whether there are the bins that a picture of so many pixels needs: all, where strips have their
+    /// colours.
     fn has_bins_for(&self, spec: &Spec, pixels: u64) -> bool {
         if !spec.palette.needs_histogram() {
             return self.bins.is_none();

@@ -1,10 +1,10 @@
 //! Checkpoints that are not what a run left: changed, cut, exchanged, forged.
 //!
-//! A run of each job is stopped twice, so that there are two checkpoints. Each case begins with a copy of what
-//! they left, changes some of it and goes on with `--resume`: either the bytes are those of a run that nobody
-//! touched, or a sentence says what is wrong. Where the checksums are made to fit again, the parsers behind
-//! them are reached; then a forged count may also be found by the verification, and what a forged picture
-//! claims to have computed is believed where no sample contradicts it.
+//! A run of each job is stopped twice, so that there are two checkpoints. Each case begins with a copy of
+//! what they left, changes some of it and goes on with `--resume`: either the bytes are those of a run that
+//! nobody touched, or a sentence says what is wrong. Where the checksums are made to fit again, the parsers
+//! behind them are reached; then a forged count may also be found by the verification, and what a forged
+//! picture claims to have computed is believed where no sample contradicts it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
