@@ -1,5 +1,5 @@
-//! Any bytes as each thing that a checkpoint consists of, behind checksums that fit: its head with the state of
-//! each job, a rank's part, and in it the part of each job. What is read is written again as it was.
+//! Any bytes as each thing that a checkpoint consists of, behind checksums that fit: its head with the state
+//! of each job, a rank's part, and in it the part of each job. What is read is written again as it was.
 #![no_main]
 
 use dcomp::counter_sort::{self, emit::Entry, histogram::stored};
@@ -65,7 +65,10 @@ fn numbers(bytes: &[u8]) {
 fn counts(bytes: &[u8]) {
     stored::decode(bytes, |run: Vec<Entry>| {
         assert!(run.is_sorted_by(|one, next| one.value < next.value));
-        run.iter().map(|entry| entry.count).try_fold(0, u64::checked_add).expect("no sum overflows");
+        run.iter()
+            .map(|entry| entry.count)
+            .try_fold(0, u64::checked_add)
+            .expect("no sum overflows");
     });
 }
 
@@ -85,7 +88,8 @@ fuzz_target!(|input: &[u8]| {
     match which % 7 {
         0 => head(bytes),
         1 => {
-            let known = b"{\"schema\":\"dcomp-checkpoint\",\"version\":1,\"program\":\"0\",\"identity\":0,";
+            let known =
+                b"{\"schema\":\"dcomp-checkpoint\",\"version\":1,\"program\":\"0\",\"identity\":0,";
             head(&[&known[..], bytes].concat());
         }
         2 => {

@@ -150,4 +150,18 @@ mod tests {
         assert!(Own::decode(&past_its_end.encode()).is_err());
         assert_eq!(Own::decode(&Own::default().encode()), Ok(Own::default()));
     }
+
+    #[test]
+    fn sums_that_no_files_have_are_refused() {
+        let state = |files, bytes: &[u64]| State {
+            since: (0, 0),
+            found: Found { files, bytes: bytes.to_vec(), ..Found::default() },
+            counted: 9,
+            checksum: u64::MAX,
+        };
+        assert!(state(3, &[1 << 50, 0]).fits(2));
+        assert!(!state(3, &[1, 0, 0]).fits(2));
+        assert!(!state(u64::MAX, &[1]).fits(2));
+        assert!(!state(3, &[1 << 63]).fits(2));
+    }
 }

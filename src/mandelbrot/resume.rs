@@ -342,4 +342,52 @@ mod tests {
             }
         }
     }
+
+    /// What a run for this picture wrote is its own; the same with one number changed is nobody's.
+    #[test]
+    fn states_of_no_run_are_refused() {
+        let sound = serde_json::json!({
+            "surveyed_strips": 0, "written_strips": 1, "bins": null, "is_surveyed": false,
+            "is_complete": true, "png": { "end": 9, "adler": 1 }, "grid": null,
+            "sums": {
+                "computed": { "pixels": 2000, "iterations": 9000, "interior": 0 },
+                "written": { "pixels": 2000, "iterations": 9000, "interior": 0 },
+                "checked": 3, "moved_bytes": 5,
+            },
+        });
+        let spec = spec("classic");
+        let fits = |value: &serde_json::Value| {
+            serde_json::from_value::<State>(value.clone()).unwrap().fits(&spec)
+        };
+        assert!(fits(&sound));
+        let dataset = serde_json::json!({ "offset": 9, "bytes": 8000 });
+        for (place, other) in [
+            ("/written_strips", serde_json::json!(u64::MAX)),
+            ("/written_strips", serde_json::json!(0)),
+            ("/surveyed_strips", serde_json::json!(2)),
+            ("/bins", serde_json::json!([1])),
+            ("/sums/computed/iterations", serde_json::json!(u64::MAX)),
+            ("/sums/written/pixels", serde_json::json!(2001)),
+            ("/sums/moved_bytes", serde_json::json!(u64::MAX)),
+            ("/grid", serde_json::json!({ "counts": dataset, "fractions": null })),
+        ] {
+            let mut forged = sound.clone();
+            *forged.pointer_mut(place).unwrap() = other;
+            assert!(!fits(&forged), "{place}");
+        }
+    }
+
+    #[test]
+    fn tiles_that_overlap_are_refused() {
+        let spec = spec("classic");
+        let band = Bands::after(0, (50, 40), 40, (1, 1 << 20)).band(0);
+        let tile = |y0| Tile { x0: 3, y0, width: 40, height: 5 };
+        let left_of = |rows: [u32; 2]| {
+            let computed = [batch(rows.map(tile).to_vec(), false)];
+            left(&Comm::alone(), &spec, &band, &computed)
+        };
+        let area = left_of([0, 5]).unwrap().unwrap().iter().map(Tile::area).sum::<u64>();
+        assert_eq!(area, 50 * 40 - 2 * 200);
+        assert!(left_of([0, 4]).unwrap_err().message.contains("overlap"));
+    }
 }

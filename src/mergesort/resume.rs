@@ -217,4 +217,33 @@ mod tests {
         }
         assert_eq!(Own::default().add(&[0xFF; 300]), None);
     }
+
+    /// Each number of a piece fits the others, or it is no piece.
+    #[test]
+    fn pieces_that_do_not_add_up_are_refused() {
+        let digest = Digest { items: 3, sum: 1 };
+        let edges = Some((b"1234".to_vec(), b"5678".to_vec()));
+        let written =
+            Written { merged: digest, items: digest, bytes: 12, edges, ..Written::default() };
+        let piece = Piece { span: Span { items: 4..7, bytes: 30..42 }, written };
+        let taken = |piece: &Piece| {
+            let mut out = Writer::default();
+            put_piece(&mut out, piece);
+            take_piece(&mut Reader(&out.0))
+        };
+        assert_eq!(taken(&piece).as_ref(), Some(&piece));
+        let forged: [fn(&mut Piece); 6] = [
+            |piece| piece.span.items.end = 8,
+            |piece| piece.span.bytes.start = u64::MAX - 2,
+            |piece| piece.written.merged.items = u64::MAX,
+            |piece| piece.written.items.items = 4,
+            |piece| piece.written.checked.duplicates = u64::MAX,
+            |piece| piece.written.edges = None,
+        ];
+        for (number, change) in forged.iter().enumerate() {
+            let mut other = piece.clone();
+            change(&mut other);
+            assert_eq!(taken(&other), None, "{number}");
+        }
+    }
 }
