@@ -317,6 +317,8 @@ pub fn discard(directory: &Path) -> Result<()> {
     }
     let lock = hold(directory)?;
     discard_all(directory)?;
+    // A kill may have met one as it was taken away.
+    remove_unfinished(directory)?;
     beside::remove_unneeded(directory, &[])?;
     std::fs::remove_file(directory.join(LOCK)).ok();
     std::fs::remove_dir(directory).ok();

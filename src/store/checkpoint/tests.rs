@@ -189,3 +189,18 @@ fn pieces_beyond_all_files_are_refused() {
         assert!(error.kind == Kind::BadInput && error.message.contains("data"), "{error}");
     }
 }
+
+/// What a kill in the middle of taking them away leaves is taken away with them.
+#[test]
+fn nothing_is_left_of_a_complete_run() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("state");
+    for names in [&["unfinished-000001"][..], &["ckpt-000001", "unfinished-000002"]] {
+        for name in names {
+            std::fs::create_dir_all(directory.join(name)).unwrap();
+            std::fs::write(directory.join(name).join("part-00000"), "half").unwrap();
+        }
+        discard(&directory).unwrap();
+        assert!(!directory.exists(), "{names:?}");
+    }
+}
