@@ -5,35 +5,32 @@
 //! of the time of a 4096 x 3072 picture. Kept pages cost nothing: the peak stays the same.
 
 /// Keeps freed memory below 32 MiB a piece for the next round. Called once, before threads start.
-#[allow(unsafe_code)]
 pub fn keep_freed() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        use nix::libc::{M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, mallopt};
-        /// The largest threshold that the library takes on 64-bit machines.
-        const LARGEST_KEPT: i32 = 32 << 20;
-        // SAFETY: mallopt only sets parameters of the allocator, and no other thread runs yet. When it
-        // refuses, everything works as before, only slower.
-        unsafe {
-            mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT);
-            mallopt(M_TRIM_THRESHOLD, i32::MAX);
-        }
-    }
+    /// The largest threshold that the library takes on 64-bit machines.
+    const LARGEST_KEPT: i32 = 32 << 20;
+    give_back_from(LARGEST_KEPT, i32::MAX);
 }
 
 /// Gives back at once what has a mebibyte or more: for work whose rounds take pieces of many sizes, by many
 /// threads, whose heaps do not share what each keeps. Called before threads start.
-#[allow(unsafe_code)]
 pub fn give_back_freed() {
+    /// A piece that is worth a call of the system.
+    const LARGE: i32 = 1 << 20;
+    give_back_from(LARGE, LARGE);
+}
+
+/// Freed pieces of `piece` bytes, and so many in a row at the heap's end, go back to the system.
+#[cfg_attr(not(all(target_os = "linux", target_env = "gnu")), expect(unused_variables))]
+#[allow(unsafe_code)]
+fn give_back_from(piece: i32, end: i32) {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         use nix::libc::{M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, mallopt};
-        /// A piece that is worth a call of the system.
-        const LARGE: i32 = 1 << 20;
-        // SAFETY: as above.
+        // SAFETY: mallopt only sets parameters of the allocator, and no other thread runs yet. When it
+        // refuses, everything works as before, only slower.
         unsafe {
-            mallopt(M_MMAP_THRESHOLD, LARGE);
-            mallopt(M_TRIM_THRESHOLD, LARGE);
+            mallopt(M_MMAP_THRESHOLD, piece);
+            mallopt(M_TRIM_THRESHOLD, end);
         }
     }
 }

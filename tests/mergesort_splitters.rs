@@ -1,5 +1,5 @@
-//! The three ways to find the cuts between ranks and to move items: by root and messages, by all ranks and
-//! messages, by reading each other's memory. The same bytes, those of the standard library's sort.
+//! The ways to find the cuts between ranks, by root or by all ranks, and to move items, by messages or by
+//! reading each other's memory. The same bytes, those of the standard library's sort.
 
 use std::io::IoSliceMut;
 use std::process::Command;
@@ -15,8 +15,10 @@ const SEED: u64 = 41;
 
 const PATTERNS: [&str; 6] = ["uniform", "zipf", "equal", "sorted", "last-bit", "bucket-sorted"];
 
-const CENTRAL: &[(&str, &str)] = &[("DCOMP_SPLITTERS", "central")];
-const EVERYWHERE: &[(&str, &str)] = &[("DCOMP_SPLITTERS", "everywhere")];
+const CENTRAL: &[(&str, &str)] = &[("DCOMP_SPLITTERS", "central"), ("DCOMP_EXCHANGE", "messages")];
+const EVERYWHERE: &[(&str, &str)] =
+    &[("DCOMP_SPLITTERS", "everywhere"), ("DCOMP_EXCHANGE", "messages")];
+const EVERYWHERE_BY_MEMORY: &[(&str, &str)] = &[("DCOMP_SPLITTERS", "everywhere")];
 
 /// Whether processes of one user may read each other's memory here; else dcomp does without.
 fn may_read_memory() -> bool {
@@ -55,7 +57,8 @@ fn all_ways_to_split_give_the_same_bytes() {
             let messages = if (row / 2 + column) % 2 == 0 { CENTRAL } else { EVERYWHERE };
             let keys = if count == 0 { Vec::new() } else { keys(pattern, count, of_ranks, SEED) };
             let mut sort = sort_u64(&keys);
-            for (way, exchange) in [(&[][..], direct), (messages, "messages")] {
+            let by_memory = if column % 2 == 0 { &[][..] } else { EVERYWHERE_BY_MEMORY };
+            for (way, exchange) in [(by_memory, direct), (messages, "messages")] {
                 let record = sort.check(Way(Some(ranks), "1", way));
                 assert_eq!(record["details"]["exchange"], exchange, "{pattern} {count} {ranks}");
                 let (sent, needed) = traffic(&record);
@@ -75,7 +78,7 @@ fn traffic(record: &Value) -> (u64, u64) {
 fn all_ways_move_the_same_items() {
     let mut sort = sort_u64(&keys("uniform", 30_011, 3, SEED));
     let mut needed: Vec<u64> = Vec::new();
-    for way in [&[][..], CENTRAL, EVERYWHERE] {
+    for way in [&[][..], CENTRAL, EVERYWHERE, EVERYWHERE_BY_MEMORY] {
         let record = sort.check(Way(Some(3), "2", way));
         needed.push(traffic(&record).1);
         assert!(record["details"]["splitter_rounds"].as_u64().unwrap() >= 1);
@@ -103,7 +106,7 @@ fn records_go_by_memory_and_other_nodes_by_messages() {
     let mut sort = Sort::new(dir, &["--type", "record:21:8", "in"], oracle);
     for (ranks, threads, variables, exchange) in [
         (3, "1", &[][..], direct),
-        (5, "3", &[], direct),
+        (5, "3", EVERYWHERE_BY_MEMORY, direct),
         (5, "2", CENTRAL, "messages"),
         (4, "1", &[("DCOMP_RANKS_PER_NODE", "2")], "messages"),
     ] {

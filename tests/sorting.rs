@@ -155,9 +155,13 @@ pub struct Way(pub Option<u32>, pub &'static str, pub &'static [(&'static str, &
 
 /// Messages of a word, and of a few: every loop over rounds is walked. Without these variables ranks of one
 /// machine read each other's memory.
-pub const WORDS: &[(&str, &str)] = &[("DCOMP_ROUND_BYTES", "8"), ("DCOMP_SPLITTERS", "central")];
-pub const ROUNDS: &[(&str, &str)] =
-    &[("DCOMP_ROUND_BYTES", "64"), ("DCOMP_SPLITTERS", "everywhere")];
+pub const WORDS: &[(&str, &str)] =
+    &[("DCOMP_ROUND_BYTES", "8"), ("DCOMP_SPLITTERS", "central"), ("DCOMP_EXCHANGE", "messages")];
+pub const ROUNDS: &[(&str, &str)] = &[
+    ("DCOMP_ROUND_BYTES", "64"),
+    ("DCOMP_SPLITTERS", "everywhere"),
+    ("DCOMP_EXCHANGE", "messages"),
+];
 
 /// Every number of ranks and threads that is tested.
 pub const WAYS: [Way; 14] = [

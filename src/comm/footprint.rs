@@ -16,7 +16,7 @@ const MORE: u64 = 3 * MIB;
 const MPI: u64 = 9 * MIB;
 
 /// What a crowd's meeting place and its messages take.
-const CROWD: u64 = 7 * MIB / 2;
+const CROWD: u64 = 9 * MIB / 2;
 
 /// For each rank of the machine.
 const EACH: u64 = MIB / 32;

@@ -64,6 +64,11 @@ impl Comm {
 }
 
 impl Neighbours<'_> {
+    /// This rank, and how many there are.
+    pub fn place(&self) -> (u64, u64) {
+        (self.comm.rank(), self.comm.size())
+    }
+
     /// Copies what begins at an address of a rank's memory. Local. Counts as sent, by the rank that reads.
     ///
     /// # Errors

@@ -98,25 +98,6 @@ impl Comm {
         lengths.chunks_exact(8).map(part).collect()
     }
 
-    /// Collective. The byte string of the next rank, which gives it back to this one; nothing on the last.
-    pub fn pass_back(&self, mine: &[u8]) -> Vec<u8> {
-        let Some(mpi) = &self.mpi else { return Vec::new() };
-        let next = index(self.rank() + 1);
-        let ranks = index(self.size());
-        let of_next = |brought: &dyn Fn(usize) -> Vec<u8>| (next < ranks).then(|| brought(next));
-        if let Some(of_next) = self.share(mine, of_next) {
-            return of_next.unwrap_or_default();
-        }
-        if !self.is_root() {
-            self.send_bytes(mpi, self.rank() - 1, mine);
-        }
-        if self.rank() + 1 == self.size() {
-            Vec::new()
-        } else {
-            self.receive_bytes(mpi, self.rank() + 1)
-        }
-    }
-
     fn send_bytes(&self, mpi: &World, to: u64, bytes: &[u8]) {
         let process = mpi.all.process_at_rank(count(index(to)));
         let piece = self.round_bytes.min(PIECE_BYTES);

@@ -2,7 +2,7 @@
 //!
 //! Root gathers samples of all sequences once, the same for all cuts, and tells all ranks two keys to probe
 //! for each; the ranks answer how many of their items lie before either, and a few keys in between. At the
-//! end each rank is told its own cuts and how much it will get of every sequence. So a round is one
+//! end each rank is told its own cuts and what comes to it of every sequence. So a round is one
 //! broadcast and one message from each rank, and few bytes; but root handles all answers, which grow
 //! with ranks x cuts: for some hundreds of ranks. Keys must be in memory: a probe looks at many.
 
@@ -21,13 +21,20 @@ const FIRST: u64 = 256;
 /// ... and for all together, at the least.
 const FIRST_IN_ALL: u64 = 4096;
 
+/// About what root holds for so many sequences, of keys of so many bytes: samples, and as much of what came
+/// between probes.
+pub fn root_bytes(sequences: u64, key: usize) -> u64 {
+    let samples = FIRST_IN_ALL.max(FIRST * sequences);
+    2 * samples * to_u64(key + size_of::<Known<Key>>())
+}
+
 /// What a rank is told at the end.
 pub struct Found {
     /// For each target, how many items of each of this rank's sequences lie before the cut.
     pub cuts: Vec<Vec<u64>>,
-    /// For each rank and each of its sequences, how many of its items lie between the cut of this rank's
+    /// For each rank and each of its sequences, which of its items lie between the cut of this rank's
     /// number less one and that of its number, where the first and the last rank's are the ends.
-    pub coming: Vec<Vec<u64>>,
+    pub coming: Vec<Vec<Range<u64>>>,
     /// Rounds taken.
     pub rounds: u64,
 }
@@ -68,7 +75,11 @@ pub fn find(comm: &Comm, keys: &dyn Keys, lengths: &[Vec<u64>], targets: &[u64])
         last.clone()
     };
     let cuts = targets.iter().map(|_| next()).collect();
-    let coming = |lengths: &Vec<u64>| lengths.iter().map(|_| told.number()).collect();
+    let mut items = |_: &u64| {
+        let start = told.number();
+        start..start + told.number()
+    };
+    let coming = |lengths: &Vec<u64>| lengths.iter().map(&mut items).collect();
     let coming = if targets.len() + 1 == lengths.len() {
         lengths.iter().map(coming).collect()
     } else {
@@ -379,7 +390,7 @@ impl<'a> Root<'a> {
         (levels, between)
     }
 
-    /// What each rank is told at the end: its cuts, and what it will get.
+    /// What each rank is told at the end: its cuts, and what comes to it.
     fn conclude(self) -> Vec<Vec<u8>> {
         let ends: Vec<u64> = self.lengths.iter().flatten().copied().collect();
         let starts = vec![0; ends.len()];
@@ -400,7 +411,8 @@ impl<'a> Root<'a> {
                 let low = rank.checked_sub(1).map_or(&starts, |rank| &self.found[rank]);
                 let high = self.found.get(rank).unwrap_or(&ends);
                 for (low, high) in low.iter().zip(high) {
-                    wire::put(high.wrapping_sub(*low), &mut out);
+                    wire::put(*low, &mut out);
+                    wire::put(high - low, &mut out);
                 }
             }
             told.push(out);

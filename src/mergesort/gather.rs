@@ -8,11 +8,12 @@ use std::ops::Range;
 
 use super::buffer::Buffer;
 use super::details::Moved;
+use super::direct;
 use super::form::{Form, Run};
 use super::local::Sequence;
 use super::splitters::{Cuts, Keys};
 use super::wire::{self, Reader};
-use crate::comm::Comm;
+use crate::comm::{Comm, Neighbours, address};
 use crate::error::Result;
 use crate::measure::clock::Stopwatch;
 use crate::num::{to_u64, to_usize};
@@ -43,13 +44,17 @@ pub struct Gathered {
 }
 
 impl Gathered {
-    /// What stays on this rank and what came to it.
+    /// What stays on this rank, and what came to it.
     pub fn new(
-        comm: &Comm,
-        own: Vec<(Sequence, Range<usize>)>,
+        (rank, ranks): (u64, u64),
+        sequences: Vec<Sequence>,
         came: Vec<(Sequence, Vec<Range<usize>>)>,
+        pieces: &Pieces,
     ) -> Self {
-        Self { own, came, rank: to_usize(comm.rank()), ranks: to_usize(comm.size()) }
+        let (rank, ranks) = (to_usize(rank), to_usize(ranks));
+        let own = sequences.into_iter().enumerate();
+        let own = own.map(|(number, sequence)| (sequence, pieces.items(number, rank))).collect();
+        Self { own, came, rank, ranks }
     }
 
     /// The pieces in the order of ranks and their sequences, which is that of the input.
@@ -90,13 +95,19 @@ impl Keys for InMemory<'_> {
     }
 }
 
-/// Collective. Moves items so that every rank has its part of the sorted whole, in sorted pieces.
+/// Collective. Moves items so that every rank has its part of the sorted whole, in sorted pieces; by copying
+/// them out of the neighbours' memory, where there are some.
 ///
 /// # Errors
-/// When there is no memory for what comes.
-pub fn gather(comm: &Comm, form: &dyn Form, sequences: Vec<Sequence>) -> Result<(Gathered, Costs)> {
+/// When there is no memory for what comes, or that of a rank cannot be read.
+pub fn gather(
+    comm: &Comm,
+    neighbours: Option<&Neighbours<'_>>,
+    form: &dyn Form,
+    sequences: Vec<Sequence>,
+) -> Result<(Gathered, Costs)> {
     let clock = Stopwatch::start();
-    let (lengths, in_place) = look(comm, form, &sequences);
+    let Found { lengths, addresses, in_place } = look(comm, form, &sequences);
     let total = lengths.iter().flatten().sum();
     let targets: Vec<u64> =
         (1..comm.size()).map(|rank| block(total, comm.size(), rank).start).collect();
@@ -118,16 +129,27 @@ pub fn gather(comm: &Comm, form: &dyn Form, sequences: Vec<Sequence>) -> Result<
 
     let clock = Stopwatch::start();
     let most = lengths.iter().map(Vec::len).max().unwrap_or(0);
-    let pieces = Pieces { cuts, coming, most };
-    let gathered = exchange(comm, form, sequences, &pieces, &mut costs)?;
+    let mut pieces = Pieces { cuts, coming, most };
+    let gathered = match neighbours {
+        Some(neighbours) => {
+            pieces.learn_what_comes(comm);
+            let gathered =
+                direct::fetch(neighbours, &addresses, form, sequences, &pieces, &mut costs);
+            // What others still read stays as it is until all have come here.
+            comm.agree(gathered)?
+        }
+        None => exchange(comm, form, sequences, &pieces, &mut costs)?,
+    };
     costs.exchange_s = clock.seconds();
     Ok((gathered, costs))
 }
 
 /// What a rank tells about its sequences.
-pub struct Edges {
+struct Edges {
     /// How many items each has.
-    pub lengths: Vec<u64>,
+    lengths: Vec<u64>,
+    /// Where they begin in the rank's memory.
+    addresses: Vec<u64>,
     /// Each ends no later than the next begins.
     ordered: bool,
     /// First and last key, if there is any item.
@@ -136,7 +158,7 @@ pub struct Edges {
 
 impl Edges {
     /// Of these sequences.
-    pub fn of(form: &dyn Form, sequences: &[Sequence]) -> Self {
+    fn of(form: &dyn Form, sequences: &[Sequence]) -> Self {
         let filled: Vec<&Sequence> = sequences.iter().filter(|one| one.len() > 0).collect();
         let key = |sequence: &Sequence, item| {
             let mut key = Vec::new();
@@ -147,15 +169,17 @@ impl Edges {
         let last = |sequence: &Sequence| key(sequence, sequence.len() - 1);
         Self {
             lengths: sequences.iter().map(Sequence::len).collect(),
+            addresses: sequences.iter().map(|sequence| address(&sequence.items)).collect(),
             ordered: filled.windows(2).all(|pair| last(pair[0]) <= first(pair[1])),
             keys: filled.first().zip(filled.last()).map(|(a, b)| (first(a), last(b))),
         }
     }
 
     /// As a message.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    fn to_bytes(&self) -> Vec<u8> {
         let mut words = vec![to_u64(self.lengths.len()), u64::from(self.ordered)];
         words.extend(&self.lengths);
+        words.extend(&self.addresses);
         words.push(self.keys.as_ref().map_or(u64::MAX, |(first, _)| to_u64(first.len())));
         let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         if let Some((first, last)) = &self.keys {
@@ -166,7 +190,7 @@ impl Edges {
     }
 
     /// From one.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
+    fn from_bytes(bytes: &[u8]) -> Self {
         let mut rest = bytes;
         let mut next = || {
             let (word, tail) = rest.split_first_chunk::<8>().expect("as it was written");
@@ -175,45 +199,58 @@ impl Edges {
         };
         let (count, ordered) = (next(), next() == 1);
         let lengths = (0..count).map(|_| next()).collect();
+        let addresses = (0..count).map(|_| next()).collect();
         let first = next();
         let keys = (first != u64::MAX).then(|| {
             let (first, last) = rest.split_at(to_usize(first));
             (first.to_vec(), last.to_vec())
         });
-        Self { lengths, ordered, keys }
+        Self { lengths, addresses, ordered, keys }
     }
 }
 
-/// Collective. The lengths of the sequences of all ranks, and whether they are the sorted whole as they lie.
-fn look(comm: &Comm, form: &dyn Form, sequences: &[Sequence]) -> (Vec<Vec<u64>>, bool) {
+/// What all ranks have.
+struct Found {
+    /// Of the sequences of each.
+    lengths: Vec<Vec<u64>>,
+    /// Where they begin in its memory.
+    addresses: Vec<Vec<u64>>,
+    /// They are the sorted whole as they lie.
+    in_place: bool,
+}
+
+/// Collective.
+fn look(comm: &Comm, form: &dyn Form, sequences: &[Sequence]) -> Found {
     let edges = comm.gather_bytes(&Edges::of(form, sequences).to_bytes());
     let edges: Vec<Edges> = edges.iter().map(|bytes| Edges::from_bytes(bytes)).collect();
     let mut out = Vec::new();
     wire::put(u64::from(follow_each_other(&edges)), &mut out);
-    for Edges { lengths, .. } in edges {
+    for Edges { lengths, addresses, .. } in edges {
         wire::put(to_u64(lengths.len()), &mut out);
-        for length in lengths {
-            wire::put(length, &mut out);
+        for number in lengths.iter().chain(&addresses) {
+            wire::put(*number, &mut out);
         }
     }
     let told = comm.hand_out_bytes(&out);
     let mut told = Reader(&told);
     let in_place = told.number() == 1;
-    let mut lengths = || {
+    let (mut lengths, mut addresses) = (Vec::new(), Vec::new());
+    for _ in 0..comm.size() {
         let count = told.number();
-        (0..count).map(|_| told.number()).collect()
-    };
-    ((0..comm.size()).map(|_| lengths()).collect(), in_place)
+        lengths.push((0..count).map(|_| told.number()).collect());
+        addresses.push((0..count).map(|_| told.number()).collect());
+    }
+    Found { lengths, addresses, in_place }
 }
 
 /// Whether all sequences, one behind the other, are the sorted whole.
-pub fn follow_each_other(edges: &[Edges]) -> bool {
+fn follow_each_other(edges: &[Edges]) -> bool {
     let keys: Vec<_> = edges.iter().filter_map(|edges| edges.keys.as_ref()).collect();
     edges.iter().all(|edges| edges.ordered) && keys.windows(2).all(|pair| pair[0].1 <= pair[1].0)
 }
 
 /// The cuts through sequences that follow each other.
-pub fn in_order(lengths: &[Vec<u64>], rank: u64, targets: &[u64]) -> Vec<Vec<u64>> {
+fn in_order(lengths: &[Vec<u64>], rank: u64, targets: &[u64]) -> Vec<Vec<u64>> {
     let before: u64 = lengths[..to_usize(rank)].iter().flatten().sum();
     let cut = |target: &u64| {
         let mut start = before;
@@ -227,38 +264,60 @@ pub fn in_order(lengths: &[Vec<u64>], rank: u64, targets: &[u64]) -> Vec<Vec<u64
     targets.iter().map(cut).collect()
 }
 
-/// How many items of a rank's sequences that follow each other lie in a range of all items.
-fn between(lengths: &[Vec<u64>], rank: u64, items: &Range<u64>) -> Vec<u64> {
+/// Which items of a rank's sequences that follow each other lie in a range of all items.
+fn between(lengths: &[Vec<u64>], rank: u64, items: &Range<u64>) -> Vec<Range<u64>> {
     let cuts = in_order(lengths, rank, &[items.start, items.end]);
-    cuts[0].iter().zip(&cuts[1]).map(|(start, end)| end - start).collect()
+    cuts[0].iter().zip(&cuts[1]).map(|(start, end)| *start..*end).collect()
 }
 
 /// What goes where.
-struct Pieces {
+pub struct Pieces {
     /// For each rank, where its part begins in each sequence of this rank, and the end of all.
     cuts: Vec<Vec<u64>>,
-    /// How many items of each sequence of each rank come to this one; empty where that is not known.
-    coming: Vec<Vec<u64>>,
+    /// Which items of each sequence of each rank come to this one; empty where that is not known.
+    pub coming: Vec<Vec<Range<u64>>>,
     /// Most sequences of a rank.
-    most: usize,
+    pub most: usize,
 }
 
 impl Pieces {
     /// Items of a sequence for a rank.
-    fn items(&self, sequence: usize, rank: usize) -> Range<usize> {
+    pub fn items(&self, sequence: usize, rank: usize) -> Range<usize> {
         to_usize(self.cuts[rank][sequence])..to_usize(self.cuts[rank + 1][sequence])
     }
 
-    /// Collective. How many bytes of each rank's sequence of this number will come, of those leaving.
+    /// Collective. Asks all ranks, unless that is known.
+    fn learn_what_comes(&mut self, comm: &Comm) {
+        if !self.coming.is_empty() {
+            return;
+        }
+        self.coming.resize(self.cuts.len() - 1, Vec::new());
+        for number in 0..self.most {
+            let place = |cuts: &Vec<u64>| cuts.get(number).copied().unwrap_or(0);
+            let places: Vec<u64> = self.cuts.iter().map(place).collect();
+            let starts = comm.exchange_counts(&places[..places.len() - 1]);
+            let ends = comm.exchange_counts(&places[1..]);
+            for (items, (start, end)) in self.coming.iter_mut().zip(starts.into_iter().zip(ends)) {
+                items.push(start..end);
+            }
+        }
+    }
+
+    /// How many bytes of each rank's sequence of this number come to this rank from the others.
+    pub fn bytes_coming(&self, me: u64, item: u64, number: usize) -> Vec<u64> {
+        let bytes = |(rank, items): (u64, &Vec<Range<u64>>)| match items.get(number) {
+            Some(items) if rank != me => (items.end - items.start) * item,
+            _ => 0,
+        };
+        (0..).zip(&self.coming).map(bytes).collect()
+    }
+
+    /// Collective. The same, of those leaving where it is not known.
     fn expected(&self, comm: &Comm, form: &dyn Form, number: usize, leaving: &[u64]) -> Vec<u64> {
         let Some(item) = form.item_bytes().filter(|_| !self.coming.is_empty()) else {
             return comm.exchange_counts(leaving);
         };
-        let bytes = |(rank, items): (u64, &Vec<u64>)| match items.get(number) {
-            Some(items) if rank != comm.rank() => items * to_u64(item),
-            _ => 0,
-        };
-        (0..).zip(&self.coming).map(bytes).collect()
+        self.bytes_coming(comm.rank(), to_u64(item), number)
     }
 }
 
@@ -271,7 +330,7 @@ fn exchange(
     costs: &mut Costs,
 ) -> Result<Gathered> {
     let (rank, ranks) = (to_usize(comm.rank()), to_usize(comm.size()));
-    let mut gathered = Gathered::new(comm, Vec::new(), Vec::new());
+    let mut came_in = Vec::new();
     if ranks > 1 {
         let nothing = Sequence::new(form, Buffer::default());
         for number in 0..pieces.most {
@@ -288,12 +347,10 @@ fn exchange(
             comm.exchange_into(&sequence.items, &ranges, &mut came, &behind(&expected));
             let moved = Moved { bytes: counts.iter().sum(), seconds: clock.seconds() };
             costs.wire = costs.wire.and(moved);
-            gathered.came.push(parts(form, came, &expected));
+            came_in.push(parts(form, came, &expected));
         }
     }
-    let own = sequences.into_iter().enumerate();
-    gathered.own = own.map(|(number, sequence)| (sequence, pieces.items(number, rank))).collect();
-    Ok(gathered)
+    Ok(Gathered::new((comm.rank(), comm.size()), sequences, came_in, pieces))
 }
 
 /// Byte ranges of these lengths, one behind the other.

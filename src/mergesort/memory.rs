@@ -1,9 +1,10 @@
 //! How much memory a rank may use, and what it uses it for.
 
+use super::central;
 use super::form::Form;
 use crate::comm::{Comm, Op};
 use crate::measure::{available_memory_bytes, peak_rss_bytes};
-use crate::num::{floor_u64, len_f64, to_f64};
+use crate::num::{floor_u64, len_f64, to_f64, to_usize};
 
 /// Bytes of a rank for its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +75,9 @@ impl Appetite {
         };
         // Chunks are merged when the second places are free again.
         let chunks = if self.moving > 0.0 { (threads << 20).min(bytes) } else { 0 };
-        floor_u64(to_f64(bytes) * each * (1.0 + MARGIN)) + chunks
+        let key = form.key_bytes().unwrap_or(to_usize(floor_u64(LINE_BYTES)));
+        let search = if ranks > 1 { central::root_bytes(ranks * threads, key) } else { 0 };
+        floor_u64(to_f64(bytes) * each * (1.0 + MARGIN)) + chunks + search
     }
 }
 

@@ -230,10 +230,8 @@ impl<'a> Job<'a> for Mergesort<'a> {
                 // The exchange itself is not interrupted.
                 self.context.look();
                 comm.agree(stop::heed("records were about to change ranks"))?;
-                (memory.gathered, memory.costs) = match &self.neighbours {
-                    Some(neighbours) => direct::gather(comm, neighbours, form, sequences)?,
-                    None => gather::gather(comm, form, sequences)?,
-                };
+                (memory.gathered, memory.costs) =
+                    gather::gather(comm, self.neighbours.as_ref(), form, sequences)?;
             }
             Way::Disk(disk) => disk.exchange(form, &self.output)?,
             Way::Done(..) => {}

@@ -61,9 +61,9 @@ pub struct Cuts<'a> {
     lengths: &'a [Vec<u64>],
     /// Rounds taken.
     pub rounds: u64,
-    /// For each rank and each of its sequences, how many items come to this rank, when one rank has
+    /// For each rank and each of its sequences, which items come to this rank, when one rank has
     /// searched everything and the targets are where the ranks' parts end.
-    pub coming: Vec<Vec<u64>>,
+    pub coming: Vec<Vec<Range<u64>>>,
 }
 
 /// Cuts times sequences that one rank searches in no more time than messages between all pairs of ranks

@@ -113,36 +113,6 @@ impl Ranks {
     }
 }
 
-/// Where in each sequence the cuts after `targets` items lie, for sure, when so much is known, in the order
-/// (key, sequence, place). Targets ascend.
-pub fn brackets<K>(
-    whole: &[Range<u64>],
-    known: &[Known<K>],
-    targets: &[u64],
-) -> Vec<Vec<Range<u64>>> {
-    let ranks = Ranks::of(whole, known);
-    let most = |at: usize| ranks.least[at] + ranks.slack[at];
-    let mut found = vec![whole.to_vec(); targets.len()];
-    let (mut at, mut starts): (usize, Vec<u64>) = (0, whole.iter().map(|one| one.start).collect());
-    for (target, brackets) in targets.iter().zip(&mut found) {
-        while at < known.len() && most(at) <= *target {
-            starts[known[at].sequence] = known[at].place + 1;
-            at += 1;
-        }
-        brackets.iter_mut().zip(&starts).for_each(|(bracket, &start)| bracket.start = start);
-    }
-    let (mut at, mut ends): (usize, Vec<u64>) =
-        (known.len(), whole.iter().map(|one| one.end).collect());
-    for (target, brackets) in targets.iter().zip(&mut found).rev() {
-        while at > 0 && ranks.least[at - 1] > *target {
-            at -= 1;
-            ends[known[at].sequence] = known[at].place;
-        }
-        brackets.iter_mut().zip(&ends).for_each(|(bracket, &end)| bracket.end = end);
-    }
-    found
-}
-
 /// How far a sequence goes before and up to the two keys that were probed: four places, ascending.
 pub type Levels = [u64; 4];
 

@@ -13,9 +13,6 @@ pub mod aim;
 #[cfg(test)]
 mod aim_tests;
 mod multiway;
-pub mod probe;
-#[cfg(test)]
-mod probe_tests;
 #[cfg(test)]
 mod tests;
 
