@@ -151,6 +151,8 @@ pub struct Plan {
     pub bytes_from_files: u64,
     /// Bytes of all runs, of earlier programs too.
     pub run_bytes: u64,
+    /// Whether it was sorted in rounds, by runs.
+    pub by_runs: bool,
     /// Whether this program did all of it.
     pub is_whole: bool,
 }
@@ -185,7 +187,7 @@ fn sum_up(plan: &Plan, ranks: &[Costs]) -> Told {
     let sort_s = most(&|rank| rank.times_s.iter().sum());
     let slowest = [0, 1, 2, 3].map(|at| most(&|rank: &Costs| rank.times_s[at]));
     let parts = ranks.iter().map(|rank| rank.part);
-    let external = run_bytes > 0;
+    let external = plan.by_runs;
     let memory = plan.memory_bytes.saturating_mul(to_u64(ranks.len()));
     let beyond = if external { plan.bytes_in.saturating_sub(memory) } else { 0 };
     let disk_least = plan.bytes_from_files + plan.bytes_out + 2 * beyond;
@@ -295,6 +297,7 @@ mod tests {
             bytes_out: 16 << 20,
             bytes_from_files: 16 << 20,
             run_bytes: 0,
+            by_runs: false,
             is_whole: true,
         }
     }
@@ -325,9 +328,11 @@ mod tests {
             written: Moved { bytes: 16 << 20, ..rank.written },
             ..rank
         };
-        let details =
-            sum_up(&Plan { run_bytes: 16 << 20, ..plan() }, &[runs(rank(&[0])), runs(rank(&[1]))])
-                .details;
+        let details = sum_up(
+            &Plan { run_bytes: 16 << 20, by_runs: true, ..plan() },
+            &[runs(rank(&[0])), runs(rank(&[1]))],
+        )
+        .details;
         assert_eq!(details["disk_ratio"], 64.0 / (32.0 + 2.0 * 14.0));
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Every rank sorts its stretch of the source in rounds of what fits into memory and keeps the runs on its
 //! scratch disk; `slices.rs` merges them. Each item is written to the disk once and read back once, however
-//! many runs there are. With checkpoints the runs outlive their program: a later one deals them to its ranks,
-//! in the order of the source, and sorts what is left.
+//! many runs there are, but for those that were sorted last: they stay in memory, as many as leave room to
+//! merge beside them, where items have one size. With checkpoints all runs lie on the disk and outlive
+//! their program: a later one deals them to its ranks, in the order of the source, and sorts what is left.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,6 +23,7 @@ use super::resume::{self, Packed};
 use super::scratch::{Chunks, Layout, RunFile, Scratch};
 use super::shares;
 use super::slices::Merge;
+use super::sorted_run::SortedRun;
 use crate::comm::{Comm, Op};
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -38,11 +40,13 @@ pub struct External<'a> {
     scratch: Option<Scratch<'a>>,
     /// What this rank has yet to sort, in rounds; what is sorted stays in the list.
     todo: Vec<Range<u64>>,
+    /// How many of these stay on the disk; the others stay in memory.
+    stored: usize,
     /// Rounds of sorting, of all ranks.
     pub sort_rounds: u64,
     /// This rank's runs in the order of the source.
-    pub(super) runs: Vec<DiskRun>,
-    /// What they were made of.
+    pub(super) runs: Vec<SortedRun>,
+    /// What they were made of; of what stays in memory several were made at once, the last ones.
     pub made: Vec<Made>,
     pub(super) merge: Option<Merge>,
     /// Seconds so far.
@@ -107,27 +111,43 @@ impl<'a> External<'a> {
         shorten(comm, &runs)?;
         let done: Vec<Range<u64>> = made.iter().map(|made: &Made| made.source.clone()).collect();
         let rank = to_usize(comm.rank());
-        let todo = shares::left(starts[rank]..starts[rank + 1], item, &done, budget.run_bytes);
-        let mut sort_rounds = [to_u64(todo.len())];
-        comm.all_reduce(Op::Max, &mut sort_rounds);
-        let bytes: u64 = todo.iter().map(|piece| piece.end - piece.start).sum();
+        let stretch = starts[rank]..starts[rank + 1];
+        let layout = Layout::new(form, stretch.end - stretch.start, budget.bytes);
+        // What a checkpoint is to keep has to lie on the disk.
+        let held = if context.saves.is_none() {
+            budget.held(form, stretch.end - stretch.start, comm.size(), layout.key_bytes)
+        } else {
+            Vec::new()
+        };
+        let mut end = stretch.end - held.iter().sum::<u64>();
+        let mut todo = shares::left(stretch.start..end, item, &done, budget.run_bytes);
+        let (stored, bytes) = (todo.len(), bytes_of(&todo));
+        for piece in held {
+            todo.push(end..end + piece);
+            end += piece;
+        }
+        let mut of_all = [to_u64(todo.len()), bytes_of(&todo[stored..]) + layout.key_bytes];
+        comm.all_reduce(Op::Max, &mut of_all);
+        let [sort_rounds, held] = of_all;
+        let budget = budget.beside(held);
         // A line may begin in this rank's part and end far behind it.
         let slack = if form.terminator().is_some() { 1 << 20 } else { 0 };
         let Place { directory, compress } = place;
-        let scratch = if todo.is_empty() {
+        let scratch = if stored == 0 {
             Ok(None)
         } else {
-            let layout = Layout::new(form, bytes, budget.bytes);
             Scratch::create(context, directory, bytes + slack, layout, compress).map(Some)
         };
         let scratch = comm.agree(scratch)?;
         context.meter.count_files(u64::from(scratch.is_some()));
+        let runs = runs.into_iter().map(SortedRun::Stored).collect();
         Ok(Self {
             context,
             budget,
             scratch,
             todo,
-            sort_rounds: sort_rounds[0],
+            stored,
+            sort_rounds,
             runs,
             made,
             merge: None,
@@ -135,15 +155,37 @@ impl<'a> External<'a> {
         })
     }
 
-    /// Merges what the threads sorted in a round into a run. Local.
+    /// Takes what the threads sorted in a round: merged into a run on the disk, or as it is. Local.
     ///
     /// # Errors
     /// When the disk refuses, or the run is to end.
     pub fn keep(&mut self, form: &dyn Form, round: u64, fresh: Sorted) -> Result<f64> {
-        let (Some(piece), Some(scratch)) = (self.todo.get(to_usize(round)), &self.scratch) else {
-            return Ok(0.0);
-        };
-        let sequences = fresh.sequences;
+        let round = to_usize(round);
+        let Some(source) = self.todo.get(round).cloned() else { return Ok(0.0) };
+        self.costs.read_s += fresh.read_s;
+        self.costs.sample = self.costs.sample.or(fresh.sample);
+        self.costs.bytes += fresh.bytes;
+        self.costs.items += fresh.read.items;
+        let Sorted { sequences, sort_s, read, mut kept, sums, .. } = fresh;
+        if round >= self.stored {
+            self.runs.extend(sequences.into_iter().map(SortedRun::Held));
+            self.made.push(Made { source, read, kept, sums });
+            return Ok(sort_s);
+        }
+        let (run, left) = self.store(form, &sequences)?;
+        if form.is_unique() {
+            kept = left;
+        }
+        let at = self.made.partition_point(|other| other.source.start < source.start);
+        self.made.insert(at, Made { source, read, kept, sums });
+        self.runs.insert(at, SortedRun::Stored(run));
+        Ok(sort_s)
+    }
+
+    /// Merges what the threads sorted into a run on the disk; the digest of what is left, where equal items
+    /// are taken out. Local.
+    fn store(&mut self, form: &dyn Form, sequences: &[Sequence]) -> Result<(DiskRun, Digest)> {
+        let scratch = self.scratch.as_ref().expect("made where there are runs to write");
         let bytes: usize = sequences.iter().map(|sequence| sequence.items.len()).sum();
         let items: u64 = sequences.iter().map(Sequence::len).sum();
         let each = scratch.layout.chunk_items(to_u64(bytes), items);
@@ -160,24 +202,11 @@ impl<'a> External<'a> {
         let (chunks, merge_s) = taken?;
         self.costs.merge_s += merge_s;
         self.costs.merged = self.costs.merged.and(pour.merged());
-        self.costs.read_s += fresh.read_s;
-        self.costs.sample = self.costs.sample.or(fresh.sample);
-        self.costs.bytes += fresh.bytes;
-        self.costs.items += fresh.read.items;
         let (chunks, kept): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
         let kept = kept.into_iter().flatten().fold(Digest::default(), Digest::and);
-        let made = Made {
-            source: piece.clone(),
-            read: fresh.read,
-            kept: if form.is_unique() { kept } else { fresh.kept },
-            sums: fresh.sums,
-        };
         let run = DiskRun::new(Arc::clone(scratch.file()), scratch.layout.grain, chunks);
         self.context.meter.count_written(run.bytes());
-        let at = self.made.partition_point(|other| other.source.start < made.source.start);
-        self.made.insert(at, made);
-        self.runs.insert(at, run);
-        Ok(fresh.sort_s)
+        Ok((run, kept))
     }
 
     /// Sorts this rank's piece of a round. Local.
@@ -196,7 +225,7 @@ impl<'a> External<'a> {
     /// What the disk gave and was given, looks for cuts included. Local.
     pub fn traffic(&self) -> (Moved, Moved) {
         let mut files: Vec<&Arc<RunFile>> = self.scratch.iter().map(Scratch::file).collect();
-        for run in &self.runs {
+        for run in self.stored_runs() {
             if !files.iter().any(|file| Arc::ptr_eq(file, run.file())) {
                 files.push(run.file());
             }
@@ -207,9 +236,13 @@ impl<'a> External<'a> {
         (sum(RunFile::read_so_far), sum(RunFile::written))
     }
 
-    /// Bytes of all runs of this rank.
+    fn stored_runs(&self) -> impl Iterator<Item = &DiskRun> {
+        self.runs.iter().filter_map(SortedRun::stored)
+    }
+
+    /// Bytes of this rank's runs on the disk.
     pub fn run_bytes(&self) -> u64 {
-        self.runs.iter().map(DiskRun::bytes).sum()
+        self.stored_runs().map(DiskRun::bytes).sum()
     }
 
     /// Collective. Puts the runs on the disk and names them, for a checkpoint.
@@ -220,7 +253,7 @@ impl<'a> External<'a> {
         let synced = self.scratch.as_ref().map_or(Ok(()), Scratch::keep);
         self.context.comm.agree(synced)?;
         let mut files: BTreeMap<PathBuf, Vec<crc::Extent>> = BTreeMap::new();
-        for run in &self.runs {
+        for run in self.stored_runs() {
             let name = run.name().unwrap_or(Path::new("")).to_owned();
             files.entry(name).or_default().extend(run.extents());
         }
@@ -233,7 +266,7 @@ impl<'a> External<'a> {
             Kept { path, extents }
         });
         let packed =
-            self.made.iter().zip(&self.runs).map(|(made, run)| Packed::of(made, Some(run)));
+            self.made.iter().zip(self.stored_runs()).map(|(made, run)| Packed::of(made, Some(run)));
         Ok((packed.collect(), kept.collect()))
     }
 
@@ -242,8 +275,12 @@ impl<'a> External<'a> {
     /// # Errors
     /// A verification error that names the first.
     pub fn verify(&self) -> Result<()> {
-        self.runs.iter().try_for_each(DiskRun::verify)
+        self.stored_runs().try_for_each(DiskRun::verify)
     }
+}
+
+fn bytes_of(pieces: &[Range<u64>]) -> u64 {
+    pieces.iter().map(|piece| piece.end - piece.start).sum()
 }
 
 /// Collective. Where each rank's stretch of the source begins, and the runs that lie in this one's, in order.

@@ -2,9 +2,10 @@
 
 use super::central;
 use super::form::Form;
+use super::scratch::Layout;
 use crate::comm::{Comm, Op};
 use crate::measure::{available_memory_bytes, peak_rss_bytes};
-use crate::num::{floor_u64, len_f64, to_f64, to_usize};
+use crate::num::{floor_u64, len_f64, to_f64, to_u64, to_usize};
 
 /// Bytes of a rank for its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,16 @@ const LOST_BYTES: u64 = 1 << 30;
 /// More pieces cost the merge more.
 const PIECE_BYTES: u64 = 256 << 20;
 const PIECE_BYTES_OF_LINES: u64 = 64 << 20;
+
+/// Of the memory of a sort by runs, what merging has at the least beside runs that stay, as one part in so
+/// many.
+const MERGE_PART: u64 = 32;
+
+/// What the search for a cut reads of a run, about: some pages.
+const SEARCH_BYTES: u64 = 12 << 10;
+
+/// A run that stays is no smaller than one part of the memory in so many, unless it is the last.
+const LEAST_HELD_PART: u64 = 32;
 
 /// Buffers of each thread: a chunk as it is merged, packed and written.
 const THREAD_BYTES: u64 = 3 << 20;
@@ -98,9 +109,27 @@ pub fn share(local_ranks: u64) -> u64 {
     available_memory_bytes().map_or(1 << 30, share)
 }
 
+/// Of `bytes` that a rank sorts by runs, with so much memory for items, how many go through the disk.
+pub fn stored(form: &dyn Form, appetite: Appetite, bytes: u64, ranks: u64, memory: u64) -> u64 {
+    let keys = Layout::new(form, bytes, memory).key_bytes;
+    bytes - Budget::of(memory, appetite).held(form, bytes, ranks, keys).iter().sum::<u64>()
+}
+
 /// Tiny runs for tests, so that there are thousands of them.
 fn forced() -> Option<u64> {
     std::env::var("DCOMP_RUN_BYTES").ok()?.parse().ok()
+}
+
+/// What merging does with so many bytes.
+fn merging(bytes: u64) -> Budget {
+    Budget {
+        bytes,
+        run_bytes: bytes,
+        slice_bytes: (bytes / 2).max(1 << 16),
+        slice_bytes_max: (bytes / 8 * 5).max(1 << 16),
+        send_bytes: (bytes / 4).max(1 << 12),
+        piece_bytes: u64::MAX,
+    }
 }
 
 impl Budget {
@@ -122,14 +151,13 @@ impl Budget {
                 piece_bytes: u64::MAX,
             };
         }
-        Self {
-            bytes,
-            run_bytes: floor_u64(to_f64(bytes) / appetite.sorting).max(1 << 16),
-            slice_bytes: (bytes / 2).max(1 << 16),
-            slice_bytes_max: (bytes / 8 * 5).max(1 << 16),
-            send_bytes: (bytes / 4).max(1 << 12),
-            piece_bytes: u64::MAX,
-        }
+        Self::of(bytes, appetite)
+    }
+
+    /// Of so many bytes.
+    fn of(bytes: u64, appetite: Appetite) -> Self {
+        let run_bytes = floor_u64(to_f64(bytes) / appetite.sorting).max(1 << 16);
+        Self { run_bytes, ..merging(bytes) }
     }
 
     /// The same for a sort that can be interrupted.
@@ -150,8 +178,107 @@ impl Budget {
         }
     }
 
+    /// How the last of a rank's `bytes` are sorted in pieces that stay in memory until they are merged, and
+    /// so need no disk: each as large as what the ones before it leave can sort, in whole items. `keys`
+    /// bytes are taken for those of runs on the disk. None of items of many sizes, nor where equal ones are
+    /// taken out.
+    pub fn held(&self, form: &dyn Form, bytes: u64, ranks: u64, keys: u64) -> Vec<u64> {
+        let Some(item) = form.item_bytes().map(to_u64).filter(|_| !form.is_unique()) else {
+            return Vec::new();
+        };
+        let memory = self.bytes.saturating_sub(keys);
+        let most = memory.saturating_sub(self.merging_beside(bytes, ranks)).min(bytes);
+        let (mut held, mut pieces) = (0, Vec::new());
+        loop {
+            let sortable = u128::from(memory - held) * u128::from(self.run_bytes);
+            let sortable =
+                u64::try_from(sortable / u128::from(self.bytes.max(1))).unwrap_or(u64::MAX);
+            let piece = sortable.min(most - held) / item * item;
+            let last = held + piece == bytes;
+            if piece == 0 || (piece < self.bytes / LEAST_HELD_PART && !last) {
+                return pieces;
+            }
+            pieces.push(piece);
+            held += piece;
+        }
+    }
+
+    /// What is left to merge `bytes` with, when much stays. With less of it less goes through the disk, but
+    /// slices are smaller, and for each of them, of every rank, every run is searched. With m bytes of
+    /// memory, r m of data, x left for slices of half of that and s read by the searches, 2 x + 2 r m / x *
+    /// r s is least at x = r sqrt(m s).
+    fn merging_beside(&self, bytes: u64, ranks: u64) -> u64 {
+        let runs = to_f64(bytes) / to_f64(self.bytes.max(1));
+        let best = runs * (to_f64(self.bytes) * to_f64(SEARCH_BYTES * ranks)).sqrt();
+        floor_u64(best).max(self.bytes / MERGE_PART)
+    }
+
+    /// For merging beside so many bytes that stay in memory.
+    #[must_use]
+    pub fn beside(self, held: u64) -> Self {
+        if forced().is_some() || held == 0 {
+            return self;
+        }
+        let left = self.bytes.saturating_sub(held);
+        Self {
+            bytes: self.bytes,
+            run_bytes: self.run_bytes,
+            piece_bytes: self.piece_bytes,
+            ..merging(left)
+        }
+    }
+
     /// Into how many pieces so many bytes are cut, which threads sort in turn.
     pub fn pieces(&self, bytes: u64, threads: u64) -> u64 {
         threads * bytes.div_ceil(threads).div_ceil(self.piece_bytes).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mergesort::lines::Flags;
+    use crate::mergesort::spec::{Kind, form_of};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_stays_fits_beside_all_else(
+            kind in prop_oneof![Just("u32"), Just("u64"), Just("record:100:10"), Just("record:4096:8")],
+            memory in 1_u64 << 18..1 << 34,
+            times in 0.0..40.0_f64,
+            ranks in 1_u64..100,
+        ) {
+            let kind: Kind = kind.parse().unwrap();
+            let form = form_of(kind, &Flags::default()).unwrap();
+            let (appetite, item) = (Appetite::of(&*form, None), to_u64(form.item_bytes().unwrap()));
+            let bytes = floor_u64(to_f64(memory) * times) / item * item;
+            let keys = memory / 40;
+            let budget = Budget::of(memory, appetite);
+            let pieces = budget.held(&*form, bytes, ranks, keys);
+            let merging = budget.merging_beside(bytes, ranks);
+            let mut held = keys;
+            for piece in pieces {
+                let sorting = to_f64(held) + to_f64(piece) * appetite.sorting;
+                prop_assert!(sorting <= 1.001 * to_f64(memory), "{sorting} of {memory}");
+                prop_assert!(piece % item == 0 && piece > 0);
+                held += piece;
+            }
+            prop_assert!(held - keys <= bytes && held <= memory - memory / MERGE_PART);
+            // And hardly more could stay.
+            let could = bytes.min(memory.saturating_sub(merging));
+            prop_assert!(held + memory / 32 + item >= could, "{held} of {could}");
+        }
+    }
+
+    #[test]
+    fn lines_and_runs_without_equal_items_go_to_the_disk() {
+        let lines = form_of(Kind::Lines, &Flags::default()).unwrap();
+        let unique = Flags { unique: true, ..Flags::default() };
+        let keys = form_of("u64".parse().unwrap(), &unique).unwrap();
+        for form in [lines, keys] {
+            let budget = Budget::of(1 << 20, Appetite::of(&*form, None));
+            assert_eq!(budget.held(&*form, 1 << 21, 2, 0), [0_u64; 0]);
+        }
     }
 }

@@ -35,6 +35,7 @@ mod scratch;
 pub mod select;
 mod shares;
 mod slices;
+mod sorted_run;
 mod spans;
 pub mod spec;
 mod splitters;
@@ -371,11 +372,15 @@ impl Mergesort<'_> {
         }
     }
 
-    /// Collective. Bytes of all runs.
+    /// Collective. Bytes of all runs that lie on a disk.
     fn run_bytes(&self) -> u64 {
         match &self.way {
             Way::Memory(_) => 0,
-            Way::Disk(disk) => disk.external.totals().1,
+            Way::Disk(disk) => {
+                let mut bytes = [disk.external.run_bytes()];
+                self.context.comm.all_reduce(Op::Sum, &mut bytes);
+                bytes[0]
+            }
             Way::Done(done) => done.run_bytes,
         }
     }
@@ -437,6 +442,7 @@ impl Mergesort<'_> {
             bytes_out: totals.bytes,
             bytes_from_files: self.source.bytes_on_disk(),
             run_bytes,
+            by_runs: run_bytes > 0 || matches!(self.way, Way::Disk(_)),
             is_whole: resumed.is_none(),
         };
         details::tell(comm, &plan, &mine)

@@ -53,6 +53,8 @@ pub struct Layout {
     /// Every how many items of a run a key stays in memory, a power of two; only those at the ends of chunks
     /// where items have many sizes, or equal ones are taken out, so that chunks end anywhere.
     pub grain: Option<u64>,
+    /// Bytes of these keys, where items have one size.
+    pub key_bytes: u64,
 }
 
 impl Layout {
@@ -61,7 +63,8 @@ impl Layout {
         let keys = (memory / KEYS_PART).max(1);
         let (Some(item), Some(key)) = (form.item_bytes(), form.key_bytes()) else {
             let least = bytes.saturating_mul(TEXT_KEY_BYTES) / keys;
-            return Self { chunk_bytes: least.clamp(TEXT_CHUNK_BYTES, CHUNK_BYTES), grain: None };
+            let chunk_bytes = least.clamp(TEXT_CHUNK_BYTES, CHUNK_BYTES);
+            return Self { chunk_bytes, grain: None, key_bytes: 0 };
         };
         let (item, key) = (to_u64(item), to_u64(key));
         let mut grain = items_of(BLOCK_BYTES, item);
@@ -70,7 +73,8 @@ impl Layout {
         {
             grain *= 2;
         }
-        Self { chunk_bytes: CHUNK_BYTES, grain: (!form.is_unique()).then_some(grain) }
+        let key_bytes = (bytes / item / grain).saturating_mul(key);
+        Self { chunk_bytes: CHUNK_BYTES, grain: (!form.is_unique()).then_some(grain), key_bytes }
     }
 
     /// Items of a chunk, when they have so many bytes on average.

@@ -15,6 +15,7 @@ use super::external::External;
 use super::form::{Form, Index, Run};
 use super::gather::behind;
 use super::pour::Pour;
+use super::sorted_run::SortedRun;
 use super::splitters::{Cuts, Keys};
 use crate::comm::Op;
 use crate::error::Result;
@@ -56,14 +57,14 @@ impl Slice {
     }
 }
 
-/// Keys of runs on the disk.
-struct OnDisk<'a> {
+/// Keys of runs.
+struct OfRuns<'a> {
     form: &'a dyn Form,
-    runs: &'a [DiskRun],
+    runs: &'a [SortedRun],
     coarse: u64,
 }
 
-impl Keys for OnDisk<'_> {
+impl Keys for OfRuns<'_> {
     fn key_bytes(&self) -> Option<usize> {
         self.form.key_bytes()
     }
@@ -80,8 +81,9 @@ impl Keys for OnDisk<'_> {
 impl External<'_> {
     /// Collective. How many items all runs of all ranks have, and bytes.
     pub fn totals(&self) -> (u64, u64) {
-        let items = self.runs.iter().map(DiskRun::items).sum();
-        let mut sums = [items, self.run_bytes()];
+        let items = self.runs.iter().map(SortedRun::items).sum();
+        let bytes = self.runs.iter().map(SortedRun::bytes).sum();
+        let mut sums = [items, bytes];
         self.context.comm.all_reduce(Op::Sum, &mut sums);
         (sums[0], sums[1])
     }
@@ -147,9 +149,9 @@ impl External<'_> {
         targets: &[u64],
     ) -> Result<Vec<Vec<u64>>> {
         let clock = Stopwatch::start();
-        let mut coarse = [self.runs.iter().map(DiskRun::coarse).max().unwrap_or(1)];
+        let mut coarse = [self.runs.iter().map(SortedRun::coarse).max().unwrap_or(1)];
         self.context.comm.all_reduce(Op::Max, &mut coarse);
-        let keys = OnDisk { form, runs: &self.runs, coarse: coarse[0] };
+        let keys = OfRuns { form, runs: &self.runs, coarse: coarse[0] };
         let mut search = Cuts::new(&self.context.comm, &keys, lengths);
         // The ends of all need no search.
         let total = lengths.iter().flatten().sum();
@@ -157,10 +159,10 @@ impl External<'_> {
             targets.iter().copied().filter(|target| (1..total).contains(target)).collect();
         let mut found =
             if inside.is_empty() { Vec::new() } else { search.find(&inside)? }.into_iter();
-        let whole = |items: fn(&DiskRun) -> u64| self.runs.iter().map(items).collect();
+        let whole = |items: fn(&SortedRun) -> u64| self.runs.iter().map(items).collect();
         let cut = |&target: &u64| match target {
             0 => whole(|_| 0),
-            target if target == total => whole(DiskRun::items),
+            target if target == total => whole(SortedRun::items),
             _ => found.next().expect("one for each that was searched"),
         };
         let cuts = targets.iter().map(cut).collect();
@@ -177,7 +179,7 @@ impl External<'_> {
 
     /// What lies between two cuts.
     fn stream(&self, form: &dyn Form, from: &[u64], to: &[u64]) -> Result<Stream> {
-        let part = |((run, &from), &to): ((&DiskRun, &u64), &u64)| {
+        let part = |((run, &from), &to): ((&SortedRun, &u64), &u64)| {
             let start = run.offset(form, from)?;
             let end = if from == to { start } else { run.offset(form, to)? };
             Ok(start..end)
@@ -241,7 +243,7 @@ impl External<'_> {
             self.costs.exchange_s += clock.seconds();
             let slice = slice?;
             merge.advance(ends);
-            self.runs.iter().for_each(DiskRun::forget);
+            self.runs.iter().filter_map(SortedRun::stored).for_each(DiskRun::forget);
             return Ok((merge, slice));
         }
     }

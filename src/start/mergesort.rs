@@ -92,13 +92,20 @@ impl Launch for Mergesort {
         let scratch = spec.scratch.clone().unwrap_or_else(|| directory(output));
         let scratch = checkpoint.clone().unwrap_or(scratch);
         if on_disk {
+            // What a checkpoint is to keep has to lie on the disk.
+            let runs = match checkpoint {
+                Some(_) => bytes,
+                None => memory::stored(&*form, appetite, mine, ranks, for_items)
+                    .saturating_mul(ranks)
+                    .min(bytes),
+            };
             lines.push(format!(
                 "{}: {} of sorted runs{}, as {} exceed memory{}",
                 scratch.display(),
-                size(bytes),
+                size(runs),
                 if checkpoint.is_some() { " beside the checkpoints" } else { "" },
                 size(needed),
-                verdict(bytes, free_in(&scratch), "free there")
+                verdict(runs, free_in(&scratch), "free there")
             ));
             if let (Some(_), Some(unused)) = (checkpoint, &spec.scratch) {
                 lines.push(format!(
