@@ -1,4 +1,4 @@
-//! A sort by runs on the disk, step by step: rounds that sort, then rounds that merge.
+//! A sort by runs, step by step: rounds that sort, then rounds that merge.
 //!
 //! The result is one range to begin with; what an interrupted run has written of it leaves several, which
 //! are merged one behind the other, each by all ranks.

@@ -21,11 +21,31 @@ const FIRST: u64 = 256;
 /// ... and for all together, at the least.
 const FIRST_IN_ALL: u64 = 4096;
 
-/// About what root holds for so many sequences, of keys of so many bytes: samples, and as much of what came
-/// between probes.
-pub fn root_bytes(sequences: u64, key: usize) -> u64 {
-    let samples = FIRST_IN_ALL.max(FIRST * sequences);
+/// ... but of long keys no more bytes of a sequence than this, or a few keys.
+const FIRST_BYTES: u64 = 16 << 10;
+const FIRST_AT_LEAST: u64 = 16;
+
+/// Samples of the first round, of keys of so many bytes.
+fn first_samples(sequences: u64, width: Option<usize>) -> u64 {
+    let most = width.map_or(u64::MAX, |width| FIRST_BYTES / to_u64(width.max(1)));
+    FIRST_IN_ALL.max(FIRST * sequences).min(most.max(FIRST_AT_LEAST).saturating_mul(sequences))
+}
+
+/// About what root holds for a sequence a thread of every rank, with so many items in all, of keys of so many
+/// bytes: samples, and as much of what came between probes.
+pub fn root_bytes((ranks, threads): (u64, u64), items: u64, key: usize) -> u64 {
+    let sequences = ranks.saturating_mul(threads);
+    if ranks == 1 || !is_for((ranks - 1).saturating_mul(sequences)) {
+        return 0;
+    }
+    let samples = first_samples(sequences, Some(key)).min(items);
     2 * samples * to_u64(key + size_of::<Known<Key>>())
+}
+
+/// Cuts times sequences that root searches in no more time than messages between all pairs of ranks would
+/// take: those of 362 ranks.
+pub fn is_for(cuts_times_sequences: u64) -> bool {
+    cuts_times_sequences <= 1 << 17
 }
 
 /// What a rank is told at the end.
@@ -49,11 +69,12 @@ pub fn find(comm: &Comm, keys: &dyn Keys, lengths: &[Vec<u64>], targets: &[u64])
     let mine = Mine { keys, lengths: &lengths[me], first };
     let total: u64 = lengths.iter().flatten().sum();
     let sequences = to_u64(lengths.iter().map(Vec::len).sum());
-    let gap = total.div_ceil(FIRST_IN_ALL.max(FIRST * sequences)).max(1);
+    let gap = total.div_ceil(first_samples(sequences, keys.key_bytes())).max(1);
     let mut root = comm.is_root().then(|| Root::new(lengths, targets, keys.key_bytes()));
     let mut watched = mine.watch(targets.len());
     let came = comm.gather_bytes(&mine.samples(gap));
     let mut orders = root.as_mut().map_or_else(Vec::new, |root| root.begin(&came, gap));
+    drop(came);
     let mut rounds = 1;
     loop {
         let told = comm.hand_out_bytes(&orders);

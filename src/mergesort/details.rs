@@ -149,7 +149,7 @@ pub struct Plan {
     pub bytes_out: u64,
     /// From files.
     pub bytes_from_files: u64,
-    /// Bytes of all runs, of earlier programs too.
+    /// Bytes of all runs on a disk, of earlier programs too.
     pub run_bytes: u64,
     /// Whether it was sorted in rounds, by runs.
     pub by_runs: bool,

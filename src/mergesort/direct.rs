@@ -6,8 +6,7 @@
 use super::buffer::Buffer;
 use super::details::Moved;
 use super::form::Form;
-use super::gather::{self, Costs, Gathered, Pieces};
-use super::local::Sequence;
+use super::gather::{self, Came, Costs, Pieces};
 use crate::comm::{Comm, Neighbours};
 use crate::error::Result;
 use crate::measure::clock::Stopwatch;
@@ -20,7 +19,7 @@ pub fn neighbours<'a>(comm: &'a Comm, form: &dyn Form) -> Option<Neighbours<'a>>
     if forbidden || form.item_bytes().is_none() { None } else { comm.neighbours() }
 }
 
-/// Copies this rank's part, given where each rank's sequences begin in its memory; they must stay there
+/// Copies what comes to this rank, given where each rank's sequences begin in its memory; they must stay there
 /// until all ranks have done so. Local.
 ///
 /// # Errors
@@ -29,10 +28,9 @@ pub fn fetch(
     neighbours: &Neighbours<'_>,
     addresses: &[Vec<u64>],
     form: &dyn Form,
-    sequences: Vec<Sequence>,
     pieces: &Pieces,
     costs: &mut Costs,
-) -> Result<Gathered> {
+) -> Result<Vec<Came>> {
     let (me, ranks) = neighbours.place();
     let item = to_u64(form.item_bytes().expect("items of one size"));
     let place = |rank: usize, number: usize| {
@@ -52,5 +50,5 @@ pub fn fetch(
         costs.wire = costs.wire.and(Moved { bytes: sizes.iter().sum(), seconds: clock.seconds() });
         came.push(gather::parts(form, buffer, &sizes));
     }
-    Ok(Gathered::new((me, ranks), sequences, came, pieces))
+    Ok(came)
 }

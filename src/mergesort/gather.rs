@@ -32,13 +32,16 @@ pub struct Costs {
     pub wire: Moved,
 }
 
+/// What came of the sequences of one number, and which items of it are each rank's.
+pub type Came = (Sequence, Vec<Range<usize>>);
+
 /// The pieces of this rank's part.
 #[derive(Default)]
 pub struct Gathered {
     /// What stays here, of each sequence.
     own: Vec<(Sequence, Range<usize>)>,
     /// What came: for the n-th sequence of every rank, that of all ranks in their order.
-    came: Vec<(Sequence, Vec<Range<usize>>)>,
+    came: Vec<Came>,
     rank: usize,
     ranks: usize,
 }
@@ -48,7 +51,7 @@ impl Gathered {
     pub fn new(
         (rank, ranks): (u64, u64),
         sequences: Vec<Sequence>,
-        came: Vec<(Sequence, Vec<Range<usize>>)>,
+        came: Vec<Came>,
         pieces: &Pieces,
     ) -> Self {
         let (rank, ranks) = (to_usize(rank), to_usize(ranks));
@@ -133,10 +136,10 @@ pub fn gather(
     let gathered = match neighbours {
         Some(neighbours) => {
             pieces.learn_what_comes(comm);
-            let gathered =
-                direct::fetch(neighbours, &addresses, form, sequences, &pieces, &mut costs);
+            let came = direct::fetch(neighbours, &addresses, form, &pieces, &mut costs);
             // What others still read stays as it is until all have come here.
-            comm.agree(gathered)?
+            let came = comm.agree(came)?;
+            Gathered::new((comm.rank(), comm.size()), sequences, came, &pieces)
         }
         None => exchange(comm, form, sequences, &pieces, &mut costs)?,
     };
@@ -360,7 +363,7 @@ pub fn behind(lengths: &[u64]) -> Vec<Range<usize>> {
 }
 
 /// What came, cut into what each rank sent.
-pub fn parts(form: &dyn Form, came: Buffer, bytes: &[u64]) -> (Sequence, Vec<Range<usize>>) {
+pub fn parts(form: &dyn Form, came: Buffer, bytes: &[u64]) -> Came {
     let sequence = Sequence::new(form, came);
     let mut at = 0;
     let piece = |&bytes: &u64| {

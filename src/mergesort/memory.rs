@@ -87,7 +87,8 @@ impl Appetite {
         // Chunks are merged when the second places are free again.
         let chunks = if self.moving > 0.0 { (threads << 20).min(bytes) } else { 0 };
         let key = form.key_bytes().unwrap_or(to_usize(floor_u64(LINE_BYTES)));
-        let search = if ranks > 1 { central::root_bytes(ranks * threads, key) } else { 0 };
+        let items = ranks * bytes / form.item_bytes().map_or(1, to_u64);
+        let search = central::root_bytes((ranks, threads), items, key);
         floor_u64(to_f64(bytes) * each * (1.0 + MARGIN)) + chunks + search
     }
 }
@@ -109,7 +110,8 @@ pub fn share(local_ranks: u64) -> u64 {
     available_memory_bytes().map_or(1 << 30, share)
 }
 
-/// Of `bytes` that a rank sorts by runs, with so much memory for items, how many go through the disk.
+/// Of `bytes`, whole items, that a rank sorts by runs, with so much memory for items, how many go through the
+/// disk when no checkpoint needs them there.
 pub fn stored(form: &dyn Form, appetite: Appetite, bytes: u64, ranks: u64, memory: u64) -> u64 {
     let keys = Layout::new(form, bytes, memory).key_bytes;
     bytes - Budget::of(memory, appetite).held(form, bytes, ranks, keys).iter().sum::<u64>()
@@ -208,6 +210,9 @@ impl Budget {
     /// memory, r m of data, x left for slices of half of that and s read by the searches, 2 x + 2 r m / x *
     /// r s is least at x = r sqrt(m s).
     fn merging_beside(&self, bytes: u64, ranks: u64) -> u64 {
+        if forced().is_some() {
+            return self.bytes / MERGE_PART;
+        }
         let runs = to_f64(bytes) / to_f64(self.bytes.max(1));
         let best = runs * (to_f64(self.bytes) * to_f64(SEARCH_BYTES * ranks)).sqrt();
         floor_u64(best).max(self.bytes / MERGE_PART)
@@ -219,12 +224,12 @@ impl Budget {
         if forced().is_some() || held == 0 {
             return self;
         }
-        let left = self.bytes.saturating_sub(held);
+        let left = merging(self.bytes.saturating_sub(held));
         Self {
-            bytes: self.bytes,
-            run_bytes: self.run_bytes,
-            piece_bytes: self.piece_bytes,
-            ..merging(left)
+            slice_bytes: self.slice_bytes.min(left.slice_bytes),
+            slice_bytes_max: self.slice_bytes_max.min(left.slice_bytes_max),
+            send_bytes: left.send_bytes,
+            ..self
         }
     }
 

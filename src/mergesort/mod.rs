@@ -105,7 +105,7 @@ struct Done {
     pieces: Vec<Piece>,
     /// Bytes of the output.
     bytes: u64,
-    /// Bytes of all runs.
+    /// Bytes of all runs on a disk.
     run_bytes: u64,
 }
 

@@ -27,7 +27,7 @@ pub struct State {
     pub output: Option<destination::State>,
     /// Whether all of it is written.
     pub is_complete: bool,
-    /// Bytes of all runs.
+    /// Bytes of all runs on a disk.
     pub run_bytes: u64,
 }
 

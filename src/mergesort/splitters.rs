@@ -66,10 +66,6 @@ pub struct Cuts<'a> {
     pub coming: Vec<Vec<Range<u64>>>,
 }
 
-/// Cuts times sequences that one rank searches in no more time than messages between all pairs of ranks
-/// would take: those of 362 ranks.
-const CENTRAL: usize = 1 << 17;
-
 impl<'a> Cuts<'a> {
     /// Over the sequences of all ranks, whose `lengths` every rank knows.
     pub fn new(comm: &'a Comm, keys: &'a dyn Keys, lengths: &'a [Vec<u64>]) -> Self {
@@ -94,7 +90,8 @@ impl<'a> Cuts<'a> {
     fn is_central(&self, targets: usize) -> bool {
         let forced = std::env::var("DCOMP_SPLITTERS").ok();
         let sequences: usize = self.lengths.iter().map(Vec::len).sum();
-        let small = forced.map_or(targets * sequences <= CENTRAL, |way| way == "central");
+        let small =
+            forced.map_or(central::is_for(to_u64(targets * sequences)), |way| way == "central");
         small && self.keys.in_memory()
     }
 

@@ -93,20 +93,23 @@ impl Launch for Mergesort {
         let scratch = checkpoint.clone().unwrap_or(scratch);
         if on_disk {
             // What a checkpoint is to keep has to lie on the disk.
-            let runs = match checkpoint {
-                Some(_) => bytes,
-                None => memory::stored(&*form, appetite, mine, ranks, for_items)
-                    .saturating_mul(ranks)
-                    .min(bytes),
+            let item = form.item_bytes().map_or(1, to_u64);
+            let runs = if checkpoint.is_some() || spec.compress_temp {
+                bytes
+            } else {
+                let whole = (bytes / item).div_ceil(ranks.max(1)) * item;
+                let stored = memory::stored(&*form, appetite, whole, ranks, for_items);
+                stored.saturating_mul(ranks).min(bytes)
             };
-            lines.push(format!(
-                "{}: {} of sorted runs{}, as {} exceed memory{}",
-                scratch.display(),
-                size(runs),
-                if checkpoint.is_some() { " beside the checkpoints" } else { "" },
-                size(needed),
-                verdict(runs, free_in(&scratch), "free there")
-            ));
+            let needed = size(needed);
+            lines.push(if runs == 0 {
+                format!("{needed} exceed memory: sorted in pieces, which stay there until they are merged")
+            } else {
+                let beside = if checkpoint.is_some() { " beside the checkpoints" } else { "" };
+                let fits = verdict(runs, free_in(&scratch), "free there");
+                let (place, runs) = (scratch.display(), size(runs));
+                format!("{place}: {runs} of sorted runs{beside}, as {needed} exceed memory{fits}")
+            });
             if let (Some(_), Some(unused)) = (checkpoint, &spec.scratch) {
                 lines.push(format!(
                     "{}: not used, as runs that a later run goes on with lie beside the checkpoints",
