@@ -19,8 +19,8 @@ pub fn neighbours<'a>(comm: &'a Comm, form: &dyn Form) -> Option<Neighbours<'a>>
     if forbidden || form.item_bytes().is_none() { None } else { comm.neighbours() }
 }
 
-/// Copies what comes to this rank, given where each rank's sequences begin in its memory; they must stay there
-/// until all ranks have done so. Local.
+/// Copies what comes to this rank, given where each rank's sequences begin in its memory; they must stay
+/// there until all ranks have done so. Local.
 ///
 /// # Errors
 /// When there is no memory for it, or that of a rank cannot be read.

@@ -113,8 +113,8 @@ impl<'a> External<'a> {
         let rank = to_usize(comm.rank());
         let stretch = starts[rank]..starts[rank + 1];
         let layout = Layout::new(form, stretch.end - stretch.start, budget.bytes);
-        // What a checkpoint is to keep has to lie on the disk. And looks into compressed runs are too dear for
-        // many small slices.
+        // What a checkpoint is to keep has to lie on the disk, and looks into compressed runs are too dear
+        // for many small slices.
         let held = if context.saves.is_none() && !place.compress {
             budget.held(form, stretch.end - stretch.start, comm.size(), layout.key_bytes)
         } else {
