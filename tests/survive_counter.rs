@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::survive::{Random, SAVING, Scene, Work, flip, killed_in};
-use crate::util::{Dir, Run, processes_in, signal};
+use crate::util::{Dir, Run, processes_in, signal, wait_for};
 
 /// A directory with others below, a list, a template of which some names are missing, and files that all
 /// ranks read together; each with rubbish in it.
@@ -367,6 +367,8 @@ fn a_signal_to_one_rank_stops_counting_in_time() {
         let run = scene.run(work, &["--checkpoint", "ck", "--force", "-q"], Some(3));
         let run = run.env("DCOMP_SMALL_BYTES", "65536");
         let mut child = run.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let all = || Some(processes_in(&scene.dir.path(""))).filter(|all| all.len() == 3);
+        wait_for(30, all);
         std::thread::sleep(Duration::from_millis(1500));
         let ranks = processes_in(&scene.dir.path(""));
         assert_eq!(ranks.len(), 3, "{what}");
