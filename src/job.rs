@@ -116,6 +116,9 @@ pub trait Job<'a>: Sized {
     fn publish(self) -> Result<()>;
 }
 
+/// What is told beside an error that came after the outputs.
+pub const ALL_THE_SAME: &str = "the output itself is complete and verified";
+
 /// How a run is told apart from its job: where the record goes and what is said about it.
 pub struct Run {
     /// The main output, when the job has one.
@@ -155,7 +158,7 @@ pub fn run<'a, J: Job<'a>>(
     let written = write_record(context, run, &ending, findings);
     match (done, written) {
         (Ok(findings), written) => written.map(|()| findings).map_err(|error| Error {
-            message: format!("{}; the output itself is complete and verified", error.message),
+            message: format!("{}; {ALL_THE_SAME}", error.message),
             ..error
         }),
         // The first error is the one to tell; that the record failed too follows from it, mostly.
@@ -174,7 +177,7 @@ fn phases<'a, J: Job<'a>>(
         Err(error) if error.kind == Kind::Stopped => {
             // What the ranks agree on says more than what one was doing.
             let wish = context.saves.as_ref().map(|saves| saves.breaks.agreed(&context.comm));
-            save(context, &mut job)?;
+            save(context, &mut job)??;
             let doing = error.message.strip_prefix("asked to stop").unwrap_or("");
             let why = match wish {
                 Some(Wish::Stop(why)) if doing.starts_with(" while") => why + doing,
@@ -220,9 +223,9 @@ fn pause<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
         Wish::GoOn => Ok(()),
         Wish::Save => {
             let begin = context.meter.elapsed_s();
-            if let Err(error) = save(context, job) {
+            if let Err(error) = save(context, job)? {
                 // The work is worth more than its copy; the next one may succeed.
-                context.progress.say(&format!("no checkpoint this time: {}", error.message));
+                context.progress.warn(&format!("no checkpoint this time: {}", error.message));
             }
             let took = Duration::from_secs_f64((context.meter.elapsed_s() - begin).max(0.0));
             saves.breaks.saved(&context.comm, took);
@@ -232,11 +235,15 @@ fn pause<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
     }
 }
 
-fn save<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<()> {
-    let Some(saves) = &context.saves else { return Ok(()) };
+/// Collective. Whether a checkpoint could be written.
+///
+/// # Errors
+/// When what the job has on the disk cannot be synced: then the system may have lost it, and tells only once.
+fn save<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<Result<()>> {
+    let Some(saves) = &context.saves else { return Ok(Ok(())) };
     context.meter.phase(Phase::Write, || {
         let what = job.save()?;
-        saves.checkpoints.save(&context.comm, what, || context.meter.elapsed_s())
+        Ok(saves.checkpoints.save(&context.comm, what, || context.meter.elapsed_s()))
     })
 }
 

@@ -9,6 +9,7 @@
 
 mod jobs;
 pub mod oracle;
+mod saving;
 mod shim;
 
 use std::collections::BTreeMap;
@@ -73,6 +74,17 @@ impl Stage {
         before: &Files,
         fault: Option<Fault>,
     ) -> (Done, Vec<Call>) {
+        self.run_with(job, ranks, job.variables, before, fault)
+    }
+
+    fn run_with(
+        &self,
+        job: &Job,
+        ranks: Option<u32>,
+        variables: &[(&str, &str)],
+        before: &Files,
+        fault: Option<Fault>,
+    ) -> (Done, Vec<Call>) {
         restore(&self.root, before);
         let log = self.dir.path("log");
         std::fs::remove_file(&log).ok();
@@ -84,12 +96,8 @@ impl Stage {
             words.push("--force".into());
         }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let run = self
-            .work
-            .program("env", &words)
-            .ranks_or_alone(ranks)
-            .envs(job.variables)
-            .limit_s(LIMIT_S);
+        let run =
+            self.work.program("env", &words).ranks_or_alone(ranks).envs(variables).limit_s(LIMIT_S);
         (run.run(), calls(&log))
     }
 }

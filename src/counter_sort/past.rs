@@ -62,7 +62,9 @@ impl Past {
             (_, true) => Ok(0),
             (Ok(_), false) => Err("it is no regular file any more".into()),
             (Err(Errno::ENOENT), false) => Err("it is gone".into()),
-            (Err(cause), false) => Err(format!("it cannot be looked at: {}", cause.desc())),
+            (Err(cause), false) => {
+                Err(format!("it cannot be looked at: {}", std::io::Error::from(cause)))
+            }
         }
     }
 }

@@ -91,6 +91,11 @@ impl Told {
         }
     }
 
+    /// The least one.
+    pub fn first(&self) -> Option<&Refused> {
+        self.pieces.iter().min()
+    }
+
     fn settle(&mut self) {
         self.pieces.sort_unstable();
         self.pieces.truncate(TOLD);

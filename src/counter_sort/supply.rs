@@ -15,7 +15,7 @@ use super::refused::Unread;
 use super::spec::Spec;
 use super::template::Template;
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::num::{len_f64, to_u64, to_usize};
 use crate::partition::{Ranges, block};
 use crate::store::files::{Names, Trust};
@@ -216,6 +216,23 @@ impl Listing {
 
     /// On root. Remembers the names, and compares them with those of an earlier run.
     fn recognise(&mut self, batch: &Batch, more: bool) -> Result<()> {
+        self.compare(batch, more).map_err(|what| {
+            // Names that are missed may be those that could not be listed.
+            match self.unread().told.first() {
+                Some(unread) => Error {
+                    kind: Kind::Io,
+                    message: format!(
+                        "--resume: the list of the inputs cannot be read as it was: {}; {what}",
+                        unread.text()
+                    ),
+                },
+                None => other_list(&what),
+            }
+        })
+    }
+
+    /// What is different, in words.
+    fn compare(&mut self, batch: &Batch, more: bool) -> std::result::Result<(), String> {
         let Some(names) = &mut self.names else { return Ok(()) };
         let (earlier, _) = &self.earlier;
         for group in &batch.groups {
@@ -224,16 +241,16 @@ impl Listing {
                 names.add(directory, name.to_bytes());
                 if !earlier.agree_with(names) {
                     let path = String::from_utf8_lossy(&group.path(index)).into_owned();
-                    return Err(other_list(&format!(
+                    return Err(format!(
                         "{path} stands in the place of another name, as number {}",
                         names.count()
-                    )));
+                    ));
                 }
             }
         }
         if !more && names.count() < earlier.count() {
             let (now, then) = (names.count(), earlier.count());
-            return Err(other_list(&format!("{now} files are left of at least {then}")));
+            return Err(format!("{now} files are left of at least {then}"));
         }
         Ok(())
     }

@@ -18,16 +18,24 @@ pub struct Progress {
 }
 
 enum Sink {
+    /// Not rank 0.
     Silent,
+    /// Only what the user must not miss.
+    Quiet,
     Bar(ProgressBar),
-    Lines { job: &'static str, last: RefCell<Instant> },
+    Lines {
+        job: &'static str,
+        last: RefCell<Instant>,
+    },
 }
 
 impl Progress {
-    /// `speaks` on rank 0 unless the user wants quiet.
-    pub fn new(job: &'static str, speaks: bool) -> Self {
+    /// `speaks` on rank 0; `quiet` when the user wants no progress.
+    pub fn new(job: &'static str, speaks: bool, quiet: bool) -> Self {
         let sink = if !speaks {
             Sink::Silent
+        } else if quiet {
+            Sink::Quiet
         } else if std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("{msg} [{bar:40}] {percent:>3} % {eta}")
                 .expect("a fixed template")
@@ -50,7 +58,7 @@ impl Progress {
     /// Tells how much is done. Cheap enough for every draw of work.
     pub fn at(&self, done: u64) {
         match &self.sink {
-            Sink::Silent => {}
+            Sink::Silent | Sink::Quiet => {}
             Sink::Bar(bar) => bar.set_position(done),
             Sink::Lines { job, last } => {
                 if last.borrow().elapsed() >= LINE_EVERY {
@@ -65,7 +73,7 @@ impl Progress {
     /// Tells how many are done where nobody knows of how many.
     pub fn count(&self, done: u64, things: &str) {
         match &self.sink {
-            Sink::Silent => {}
+            Sink::Silent | Sink::Quiet => {}
             Sink::Bar(bar) => {
                 bar.set_style(ProgressStyle::with_template("{msg}").expect("a fixed template"));
                 bar.set_message(format!("{done} {things}"));
@@ -83,9 +91,17 @@ impl Progress {
     /// A line for the log, unless the user wants quiet.
     pub fn say(&self, line: &str) {
         match &self.sink {
+            Sink::Silent | Sink::Quiet => {}
+            Sink::Bar(_) | Sink::Lines { .. } => self.warn(line),
+        }
+    }
+
+    /// A line for the log that the user must not miss.
+    pub fn warn(&self, line: &str) {
+        match &self.sink {
             Sink::Silent => {}
             Sink::Bar(bar) => bar.println(format!("dcomp: {line}")),
-            Sink::Lines { .. } => {
+            Sink::Quiet | Sink::Lines { .. } => {
                 writeln!(std::io::stderr(), "dcomp: {line}").ok();
             }
         }

@@ -15,6 +15,7 @@ use super::lines::Flags;
 use super::spec::{Kind, Spec, form_of};
 use crate::error::{Error, Result};
 use crate::measure::record::FileSum;
+use crate::store::listing;
 use crate::threads::Threads;
 use crate::verify::{Recorded, Verified, changed, differs, not_as_made, sum};
 
@@ -75,10 +76,8 @@ fn file_name(path: &str) -> String {
 
 fn part_names(directory: &Path) -> Result<BTreeSet<String>> {
     let failed = |cause| Error::io("read", directory, &cause);
-    let entries = std::fs::read_dir(directory).map_err(failed)?;
-    entries
-        .map(|entry| Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned()))
-        .collect()
+    let names = listing::names(directory, usize::MAX).map_err(failed)?;
+    Ok(names.into_iter().map(|name| name.to_string_lossy().into_owned()).collect())
 }
 
 /// What is not as the record tells.

@@ -160,6 +160,11 @@ impl Settings {
         comm::hang_after((!told.is_zero()).then_some(told));
     }
 
+    /// The time between two checkpoints.
+    pub(super) fn every(&self) -> Duration {
+        self.checkpoint_every.unwrap_or(CHECKPOINT_EVERY)
+    }
+
     /// Refuses what the watchdog cannot keep; `named` is the flag or key.
     pub(super) fn check_hang_timeout(&self, named: &str) -> Result<()> {
         let odd = |time: &Duration| !time.is_zero() && !HANG_TIMEOUTS.contains(time);
@@ -248,10 +253,12 @@ pub(super) fn launch_given<L: Launch>(given: Given<'_>, dry: bool, meter: Meter)
     lines.extend(L::lines(&request.spec, &context, &findings));
     // The record is there: nothing is left that a later run could need.
     let Context { saves, comm, .. } = &mut context;
-    if let Some(saves) = saves.take() {
-        agreed(saves.checkpoints.finish(comm))?;
-    }
-    say_on_root(&context, &lines)
+    let finished = saves.take().map_or(Ok(()), |saves| saves.checkpoints.finish(comm));
+    say_on_root(&context, &lines)?;
+    agreed(finished.map_err(|error| Error {
+        message: format!("{}; {}", error.message, job::ALL_THE_SAME),
+        ..error
+    }))
 }
 
 /// Collective. Takes hold of the checkpoints, where there are to be any; the one to go on from.
@@ -270,11 +277,10 @@ fn saves<L: Launch>(
     };
     // The time may be over while a checkpoint is read.
     let elapsed = Duration::from_secs_f64(context.meter.elapsed_s().max(0.0));
-    let every = settings.checkpoint_every.unwrap_or(CHECKPOINT_EVERY);
-    let breaks = Breaks::new(every, settings.max_time, elapsed);
+    let breaks = Breaks::new(settings.every(), settings.max_time, elapsed);
     let (checkpoints, found, remarks) = Checkpoints::open(comm, directory, identity, start)?;
     for remark in &remarks {
-        context.progress.say(remark);
+        context.progress.warn(remark);
     }
     if let Some(found) = &found {
         let (from, ranks) = (found.number, found.parts());
@@ -438,13 +444,12 @@ pub(super) fn context(
     meter: Meter,
     settings: &Settings,
 ) -> Result<Context> {
-    let speaks = comm.is_root() && !settings.quiet;
     let mut count = [to_u64(settings.threads.unwrap_or_else(threads::default_count))];
     comm.all_reduce(Op::Min, &mut count);
     let threads = comm.agree(Threads::new(to_usize(count[0])))?;
     let context = Context {
         threads,
-        progress: Progress::new(job, speaks),
+        progress: Progress::new(job, comm.is_root(), settings.quiet),
         fault: Fault::for_rank(comm.rank()),
         comm,
         meter,

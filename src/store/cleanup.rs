@@ -8,7 +8,6 @@
 //! (`stop.rs`).
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -22,6 +21,7 @@ use signal_hook::low_level::{emulate_default_handler, exit};
 
 use crate::comm::tell_if_a_rank_is_gone;
 use crate::stop;
+use crate::store::listing;
 
 /// Set when the process is being ended: nothing new is made from then on.
 static ENDING: AtomicBool = AtomicBool::new(false);
@@ -122,15 +122,10 @@ pub fn end() {
 /// files in one until they are ended too, and a system call may fail: it is tried for a second.
 pub(super) fn remove(path: &Path) {
     for _ in 0..200 {
-        let removed = match std::fs::remove_file(path) {
-            Err(cause) if cause.kind() == ErrorKind::IsADirectory => std::fs::remove_dir_all(path),
-            removed => removed,
-        };
-        match removed {
-            Ok(()) => return,
-            Err(cause) if cause.kind() == ErrorKind::NotFound => return,
-            Err(_) => thread::sleep(Duration::from_millis(5)),
+        if listing::remove(path).is_ok() {
+            return;
         }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

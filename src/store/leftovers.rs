@@ -15,14 +15,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::dir::Dir;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
-use nix::sys::stat::Mode;
 use nix::sys::statfs::fstatfs;
 
 use super::target::directory;
-use super::{again, cleanup};
+use super::{again, cleanup, listing};
 
 /// The lock of a part directory, in it.
 pub(super) const LOCK_NAME: &str = ".lock";
@@ -67,12 +65,8 @@ pub(super) fn hold(path: &Path) -> Option<File> {
 pub(super) fn clear(target: &Path) {
     let parent = directory(target);
     let Some(name) = target.file_name() else { return };
-    // Not std's iterator, which panics when a directory cannot be closed.
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let Ok(mut entries) = Dir::open(&parent, flags, Mode::empty()) else { return };
-    let names = entries.iter().take(MOST_NAMES).flatten();
-    let names = names.map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
-    let parts = names.filter(|entry| is_part_of(entry, name));
+    let Ok(names) = listing::names(&parent, MOST_NAMES) else { return };
+    let parts = names.into_iter().filter(|entry| is_part_of(entry, name));
     let parts: Vec<PathBuf> = parts.map(|entry| parent.join(entry)).collect();
     if parts.is_empty() || !locks_reach_everybody(&parent) {
         return;
@@ -205,7 +199,7 @@ mod tests {
         make("precious");
         symlink("precious", path(".out.3-3.part")).unwrap();
         std::fs::hard_link(path("precious"), path(".out.4-4.part")).unwrap();
-        nix::unistd::mkfifo(&path(".out.5-5.part"), Mode::S_IRWXU).unwrap();
+        nix::unistd::mkfifo(&path(".out.5-5.part"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         let dead = path(".out.6-6.part");
         std::fs::create_dir(&dead).unwrap();
         std::fs::write(dead.join(LOCK_NAME), "").unwrap();

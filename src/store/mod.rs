@@ -19,6 +19,7 @@ pub mod grid_file;
 pub mod hdf5;
 mod kept;
 mod leftovers;
+pub mod listing;
 pub mod part;
 pub mod part_dir;
 pub mod part_files;

@@ -97,6 +97,40 @@ pub const JOBS: [Job; 16] = [
     Job::new("generate-keys", "generate keys --count 500 -o made", &["made"]),
 ];
 
+/// Stops a run early, so that it leaves a checkpoint.
+pub const STOP: (&str, &str) = ("DCOMP_STOP_AFTER", "3");
+
+/// Runs with checkpoints, one at the first moment there is: a picture of several bands, counted files, and
+/// sorts whose runs lie beside the checkpoints.
+pub const SAVING: [Job; 4] = [
+    Job::new(
+        "saving-picture",
+        "mandelbrot -W 64 -H 48 -n 60 -o out.png --hdf5 raw.h5 \
+         --checkpoint saves --resume --checkpoint-every 1us",
+        &["out.png", "raw.h5"],
+    )
+    .with(&[("DCOMP_BAND_PIXELS", "600")]),
+    Job::new(
+        "saving-counts",
+        "counter-sort data --io openat -o sorted --checkpoint saves --resume --checkpoint-every 1us",
+        &["sorted"],
+    )
+    .with(TINY),
+    Job::new(
+        "saving-keys",
+        "mergesort keys --type u64 -o sorted --checkpoint saves --resume --checkpoint-every 1us",
+        &["sorted"],
+    )
+    .with(RUNS),
+    Job::new(
+        "saving-lines",
+        "mergesort lines keys.txt --unique --compress-temp -o sorted \
+         --checkpoint saves --resume --checkpoint-every 1us",
+        &["sorted"],
+    )
+    .with(RUNS),
+];
+
 /// Makes the inputs of all jobs.
 pub fn inputs(dir: &Dir) {
     for folder in ["data", "data/deep", "scratch"] {

@@ -15,6 +15,9 @@ use super::jobs::Job;
 use super::shim::{Call, cause};
 use crate::util::Done;
 
+/// Where checkpoints are, when there are any.
+pub const SAVES: &str = "/saves";
+
 /// All files below a directory by their path in it; `None` for directories.
 pub type Files = BTreeMap<String, Option<Vec<u8>>>;
 
@@ -90,7 +93,9 @@ impl Seen<'_> {
     pub fn verdict(&self) -> Result<Verdict, String> {
         let is_error = !["EINTR", "SHORT"].contains(&self.way);
         match self.done.code {
-            0 if is_error && self.hits.iter().any(|hit| hit.is_essential()) => {
+            0 if is_error
+                && self.hits.iter().any(|hit| hit.is_essential() && !self.is_spared(hit)) =>
+            {
                 Err("the error was passed over".into())
             }
             0 => {
@@ -102,6 +107,15 @@ impl Seen<'_> {
             code @ (2 | 65 | 74) => self.refused(code),
             code => Err(format!("code {code}")),
         }
+    }
+
+    /// A checkpoint that could not be written costs nothing but itself, which is told. What it names
+    /// (`.data`, part files) is no part of it. One that is taken away for a newer one may stay until the end.
+    fn is_spared(&self, hit: &Call) -> bool {
+        let own = hit.path.contains(SAVES) && !hit.path.ends_with(".data");
+        let words = &self.done.stderr;
+        let is_told = words.contains("no checkpoint this time") && words.contains(cause(self.way));
+        own && (is_told || hit.kind == "rename" && hit.path.contains("/ckpt-"))
     }
 
     fn refused(&self, code: i32) -> Result<Verdict, String> {
@@ -123,7 +137,9 @@ impl Seen<'_> {
             if self.after.get(&record) != Some(old) {
                 return Err("the record of the older output was replaced".into());
             }
-            if self.after.contains_key(&failed) {
+            if self.after.contains_key(&failed)
+                && self.after.get(&failed) != self.before.get(&failed)
+            {
                 self.record(&failed, code)?;
             }
         } else if self.after.contains_key(&record) {
@@ -133,7 +149,7 @@ impl Seen<'_> {
     }
 
     /// The directory is as `wanted`, these files aside.
-    fn same(&self, wanted: &Files, aside: &[String]) -> Result<(), String> {
+    pub fn same(&self, wanted: &Files, aside: &[String]) -> Result<(), String> {
         for name in wanted.keys().chain(self.after.keys()).filter(|name| !aside.contains(name)) {
             match (wanted.get(name), self.after.get(name)) {
                 (Some(one), Some(other)) if one == other => {}
@@ -170,6 +186,9 @@ impl Seen<'_> {
         known.extend(self.before.keys().map(String::as_str));
         let path = hit.path.strip_prefix(self.root.to_str().unwrap()).unwrap_or(&hit.path);
         let meant = known.iter().filter(|name| path.contains(**name)).max_by_key(|name| name.len());
+        if path.contains(SAVES) && words.contains(&SAVES[1..]) {
+            return Ok(());
+        }
         let named = meant.map_or_else(
             || known.iter().any(|name| words.contains(name)),
             |name| words.contains(name),

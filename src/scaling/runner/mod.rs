@@ -107,7 +107,7 @@ pub fn run(study: &Study, settings: &Settings) -> Result<Done> {
     if study.prepare.is_empty() {
         bench.rehearse(&points, earlier.is_empty())?;
     }
-    let progress = Progress::new("scaling", !settings.quiet);
+    let progress = Progress::new("scaling", true, settings.quiet);
     if !earlier.is_empty() {
         progress.say(&format!("going on: {} runs are in {}", earlier.len(), file.path.display()));
     }

@@ -17,6 +17,7 @@ use super::format::{Head, Kept};
 use super::read::{head_of, read_file};
 use crate::comm::Comm;
 use crate::error::{Error, Result};
+use crate::store::listing;
 
 /// How their names end.
 const ENDING: &str = ".data";
@@ -78,12 +79,14 @@ pub(super) fn remove_unneeded(directory: &Path, numbers: &[u64]) -> Result<()> {
     });
     let needed: BTreeSet<String> = heads.flat_map(|head| head.files).collect();
     let remove = || -> std::io::Result<()> {
-        for entry in std::fs::read_dir(directory)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
+        for entry in listing::names(directory, usize::MAX)? {
+            let (name, path) = (entry.to_string_lossy(), directory.join(&entry));
             // No directory of such a name is ours.
-            if name.ends_with(ENDING) && !needed.contains(&name) && !entry.file_type()?.is_dir() {
-                std::fs::remove_file(entry.path())?;
+            if name.ends_with(ENDING)
+                && !needed.contains(&*name)
+                && !path.symlink_metadata()?.is_dir()
+            {
+                std::fs::remove_file(path)?;
             }
         }
         Ok(())

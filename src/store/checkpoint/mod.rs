@@ -12,19 +12,19 @@ pub mod format;
 mod read;
 
 use std::cell::{Cell, RefCell};
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
 use serde_json::Value;
 
 pub use self::format::Kept;
 use self::format::{Entry, Head, Part};
 pub use self::read::Found;
 use super::crc::{self, Extent};
-use super::kept;
+use super::{kept, listing};
 use crate::comm::{Comm, Op};
 use crate::error::{Error, Result};
 use crate::num::{to_u64, to_usize};
@@ -63,7 +63,7 @@ pub struct Checkpoints {
     /// Numbers of those that are there.
     there: RefCell<Vec<u64>>,
     /// Held while the run lives, on root.
-    lock: Option<Flock<File>>,
+    lock: Option<File>,
     /// Files to be removed with the checkpoints.
     leftovers: RefCell<Vec<PathBuf>>,
     stats: Cell<Stats>,
@@ -153,10 +153,7 @@ impl Checkpoints {
     pub fn now(&self) -> Result<Moment> {
         let path = self.directory.join("now");
         let made = || -> std::io::Result<Moment> {
-            std::fs::remove_file(&path).or_else(|cause| match cause.kind() {
-                std::io::ErrorKind::NotFound => Ok(()),
-                _ => Err(cause),
-            })?;
+            listing::absent(std::fs::remove_file(&path))?;
             let mut options = OpenOptions::new();
             let meta = options.write(true).create_new(true).mode(0o600).open(&path)?.metadata()?;
             std::fs::remove_file(&path)?;
@@ -204,11 +201,13 @@ impl Checkpoints {
             Ok(bytes) => bytes,
             Err(error) => {
                 if comm.is_root() {
-                    std::fs::remove_dir_all(&unfinished).ok();
+                    listing::remove(&unfinished).ok();
                 }
                 return Err(error);
             }
         };
+        // A name that was given in vain may be there all the same.
+        self.next.set(number + 1);
         let named = comm.decide(|| {
             let name = || -> std::io::Result<()> {
                 std::fs::rename(&unfinished, &done)?;
@@ -217,7 +216,6 @@ impl Checkpoints {
             name().map_err(|cause| Error::io("name the checkpoint", &done, &cause))
         });
         named?;
-        self.next.set(number + 1);
         let mut there = self.there.borrow_mut();
         there.push(number);
         while there.len() > 2 {
@@ -241,7 +239,7 @@ impl Checkpoints {
     fn write(&self, comm: &Comm, directory: &Path, saved: Saved) -> Result<u64> {
         let Saved { head, part, kept } = saved;
         comm.decide(|| {
-            std::fs::remove_dir_all(directory).ok();
+            listing::remove(directory).ok();
             new_directory(directory)
         })?;
         let path = directory.join(part_name(comm.rank()));
@@ -265,39 +263,37 @@ impl Checkpoints {
     /// Collective. The run is complete: removes all checkpoints, and the directory if nothing else is in it.
     ///
     /// # Errors
-    /// When a checkpoint stays, which a later run would stumble over.
+    /// When anything stays; a checkpoint would be one that a later run stumbles over.
     pub fn finish(mut self, comm: &Comm) -> Result<()> {
-        // First what is kept elsewhere would be missed by nobody; then the newest checkpoint goes last, so
-        // that one that is there is never older than one that was.
+        // The newest checkpoint goes last, so that one that is there is never older than one that was.
         comm.decide(|| {
             discard_all(&self.directory)?;
+            // What could not be taken away in the course of the run.
+            remove_unfinished(&self.directory)?;
             beside::remove_unneeded(&self.directory, &[])
         })?;
-        for path in self.leftovers.borrow_mut().drain(..) {
-            std::fs::remove_file(path).ok();
-        }
-        comm.barrier();
+        let leftovers = self.leftovers.take();
+        let removed = leftovers.iter().try_for_each(|path| {
+            listing::absent(std::fs::remove_file(path))
+                .map_err(|cause| Error::io("remove", path, &cause))
+        });
+        comm.agree(removed)?;
         self.there.borrow_mut().clear();
-        self.let_go();
-        Ok(())
+        comm.agree(self.let_go())
     }
 
     /// On root, when no checkpoint is there: removes the lock and what lies beside, and the directory if
     /// nothing else is in it.
-    fn let_go(&mut self) {
-        if let Some(lock) = self.lock.take() {
-            beside::remove_unneeded(&self.directory, &[]).ok();
-            std::fs::remove_file(self.directory.join(LOCK)).ok();
-            std::fs::remove_dir(&self.directory).ok();
-            drop(lock);
-        }
+    fn let_go(&mut self) -> Result<()> {
+        self.lock.take().map_or(Ok(()), |lock| let_go(&self.directory, lock))
     }
 }
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
         if !self.any() {
-            self.let_go();
+            // Whatever ends the run is worse than this.
+            self.let_go().ok();
         }
     }
 }
@@ -319,9 +315,20 @@ pub fn discard(directory: &Path) -> Result<()> {
     discard_all(directory)?;
     // A kill may have met one as it was taken away.
     remove_unfinished(directory)?;
+    let_go(directory, lock)
+}
+
+fn let_go(directory: &Path, lock: File) -> Result<()> {
     beside::remove_unneeded(directory, &[])?;
-    std::fs::remove_file(directory.join(LOCK)).ok();
-    std::fs::remove_dir(directory).ok();
+    let path = directory.join(LOCK);
+    listing::absent(std::fs::remove_file(&path))
+        .map_err(|cause| Error::io("remove", &path, &cause))?;
+    let removed = std::fs::remove_dir(directory).or_else(|cause| match cause.kind() {
+        // Somebody keeps something else there.
+        ErrorKind::DirectoryNotEmpty => Ok(()),
+        _ => Err(cause),
+    });
+    listing::absent(removed).map_err(|cause| Error::io("remove", directory, &cause))?;
     drop(lock);
     Ok(())
 }
@@ -357,11 +364,11 @@ impl Kept {
     }
 }
 
-/// Makes the directory, if it is not there, and locks it.
-fn hold(directory: &Path) -> Result<Flock<File>> {
+/// Makes the directory, if it is not there, and locks it for as long as the file is open.
+fn hold(directory: &Path) -> Result<File> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => {}
-        Err(cause) if cause.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
         Err(cause) => {
             return Err(Error::io("make the checkpoint directory", directory, &cause));
         }
@@ -375,15 +382,17 @@ fn hold(directory: &Path) -> Result<Flock<File>> {
     // A run that was just killed may live a moment longer.
     for _ in 0..30 {
         let file = open().map_err(|cause| Error::io("open", &path, &cause))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        match file.try_lock() {
             // The run that held it may have removed it at its end.
-            Ok(lock) if is_at(&lock, &path) => return Ok(lock),
-            Ok(_) => {
+            Ok(()) if is_at(&file, &path) => return Ok(file),
+            Ok(()) => {
                 DirBuilder::new().mode(0o700).create(directory).ok();
                 continue;
             }
-            Err((_, nix::errno::Errno::EWOULDBLOCK)) => {}
-            Err((_, cause)) => return Err(Error::io("lock", &path, &cause.into())),
+            Err(TryLockError::Error(cause)) if cause.kind() != ErrorKind::Interrupted => {
+                return Err(Error::io("lock", &path, &cause));
+            }
+            Err(_) => {}
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
@@ -412,10 +421,9 @@ fn discard_all(directory: &Path) -> Result<()> {
 
 fn remove_matching(directory: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {
     let remove = || -> std::io::Result<()> {
-        let mut names: Vec<_> = std::fs::read_dir(directory)?
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| ours(name))
-            .collect();
+        let names = listing::names(directory, usize::MAX)?;
+        let names = names.into_iter().filter_map(|name| name.into_string().ok());
+        let mut names: Vec<String> = names.filter(|name| ours(name)).collect();
         names.sort();
         names.iter().try_for_each(|name| take_away(directory, name))
     };
@@ -425,20 +433,11 @@ fn remove_matching(directory: &Path, ours: impl Fn(&str) -> bool) -> Result<()> 
 /// Removes what has a name of ours; of a checkpoint a kill leaves all or nothing that has its name.
 fn take_away(directory: &Path, name: &str) -> std::io::Result<()> {
     let whole = directory.join(name);
-    let Some(number) = name.strip_prefix("ckpt-") else { return remove_any(&whole) };
+    let Some(number) = name.strip_prefix("ckpt-") else { return listing::remove(&whole) };
     let doomed = directory.join(format!("{UNFINISHED}{number}"));
-    remove_any(&doomed).ok();
+    listing::remove(&doomed).ok();
     std::fs::rename(&whole, &doomed)?;
-    remove_any(&doomed)
-}
-
-/// Removes a directory with all that is in it, or what somebody has put in its place.
-fn remove_any(path: &Path) -> std::io::Result<()> {
-    if path.symlink_metadata()?.is_dir() {
-        std::fs::remove_dir_all(path)
-    } else {
-        std::fs::remove_file(path)
-    }
+    listing::remove(&doomed)
 }
 
 fn new_directory(path: &Path) -> Result<()> {

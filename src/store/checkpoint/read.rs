@@ -1,5 +1,6 @@
 //! Finding the newest checkpoint that is whole.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::num::{to_u64, to_usize};
 use crate::stop;
 use crate::store::crc::{self, Extent};
+use crate::store::listing;
 
 /// Pieces in which kept files are read.
 const READ_BYTES: usize = 1 << 20;
@@ -72,13 +74,12 @@ impl Found {
 /// Numbers of the checkpoints in a directory, ascending.
 pub fn numbers(directory: &Path) -> Result<Vec<u64>> {
     let list = || -> std::io::Result<Vec<u64>> {
-        let mut numbers: Vec<u64> = std::fs::read_dir(directory)?
-            .filter_map(|entry| {
-                let entry = entry.ok()?.file_name().into_string().ok()?;
-                let number = entry.strip_prefix("ckpt-")?.parse().ok()?;
-                (number < NUMBERS && entry == name(number)).then_some(number)
-            })
-            .collect();
+        let number_of = |entry: OsString| {
+            let number = entry.to_str()?.strip_prefix("ckpt-")?.parse().ok()?;
+            (number < NUMBERS && *entry == *name(number)).then_some(number)
+        };
+        let names = listing::names(directory, usize::MAX)?;
+        let mut numbers: Vec<u64> = names.into_iter().filter_map(number_of).collect();
         numbers.sort_unstable();
         Ok(numbers)
     };
