@@ -170,6 +170,11 @@ impl Breaks {
         breaks
     }
 
+    /// The time between two checkpoints that was asked for.
+    pub fn every(&self) -> Duration {
+        self.every
+    }
+
     /// Local, on the main thread, between two pieces of work: passes on to the other ranks that this one
     /// was asked to stop, and looks whether one of them was.
     pub fn look(&self, comm: &Comm) {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::util::{Dir, Done, Run};
 
 /// A sort that is interrupted.
@@ -235,6 +237,56 @@ fn a_chain_of_stops_ends() {
         }
         scene.check(&format!("{}: {links} links", sort.name));
     }
+}
+
+/// What all ranks share of the newest checkpoint.
+fn saved(scene: &Scene<'_>) -> Value {
+    let newest = names(&scene.dir, "ckpt-").pop().unwrap();
+    let head = scene.dir.read(&format!("ck/{newest}/head.json"));
+    let mut values = serde_json::Deserializer::from_slice(&head).into_iter::<Value>();
+    values.next().unwrap().unwrap()["state"].clone()
+}
+
+/// Bytes of all runs on the disk, as the record tells.
+fn run_bytes(scene: &Scene<'_>) -> u64 {
+    scene.dir.json("out.json")["details"]["run_bytes"].as_u64().unwrap()
+}
+
+/// A checkpoint does not have what stays in memory between sorting and merging; who goes on sorts it again,
+/// and then puts all on the disk.
+#[test]
+fn what_stayed_in_memory_is_sorted_again() {
+    let scene = Scene::new(&SORTS[0]);
+    let all = u64::try_from(scene.expected.len()).unwrap();
+    let most: u64 = SORTS[0].run_bytes.unwrap().parse().unwrap();
+    for ranks in [None, Some(2)] {
+        scene.run(&[], ranks).ok();
+        let stored = run_bytes(&scene);
+        let held = ranks.map_or(1, u64::from) * most;
+        assert!(stored < all && all <= stored + held, "{stored} of {all} on the disk");
+        scene.check("not stopped");
+        let (mut look, mut merging) = (5, 0);
+        loop {
+            let run = scene.run(&[], ranks).env("DCOMP_STOP_AFTER", &look.to_string());
+            if !stopped(&run.run(), &format!("{ranks:?} ranks, look {look}")) {
+                break;
+            }
+            let saved = saved(&scene);
+            let is_written = saved["is_complete"] == true;
+            merging += u32::from(saved["run_bytes"] == stored && !is_written);
+            scene.run(&[], Some(3)).ok();
+            let expected = if is_written { stored } else { all };
+            assert_eq!(run_bytes(&scene), expected, "{ranks:?} ranks, look {look}");
+            scene.check(&format!("{ranks:?} ranks, look {look}"));
+            look += 13;
+        }
+        scene.check("the last look");
+        assert!(merging >= 3, "{merging} stops after all was sorted");
+    }
+    // A kill may cost more time than there is between two checkpoints, but not much more.
+    scene.run(&["--checkpoint-every", "1us"], None).ok();
+    assert!(run_bytes(&scene) == all);
+    scene.check("every microsecond");
 }
 
 /// A rank or the launcher is killed while it sorts, checkpoints being written all the time.

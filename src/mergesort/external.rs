@@ -3,8 +3,9 @@
 //! Every rank sorts its stretch of the source in rounds of what fits into memory and keeps the runs on its
 //! scratch disk; `slices.rs` merges them. Each item is written to the disk once and read back once, however
 //! many runs there are, but for those that were sorted last: they stay in memory, as many as leave room to
-//! merge beside them, where items have one size. With checkpoints all runs lie on the disk and outlive
-//! their program: a later one deals them to its ranks, in the order of the source, and sorts what is left.
+//! merge beside them, where items have one size. With checkpoints runs on the disk outlive their program: a
+//! later one deals them to its ranks, in the order of the source, sorts what is left, and keeps nothing in
+//! memory, so that it loses nothing when it is stopped in its turn.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -113,12 +114,11 @@ impl<'a> External<'a> {
         let rank = to_usize(comm.rank());
         let stretch = starts[rank]..starts[rank + 1];
         let layout = Layout::new(form, stretch.end - stretch.start, budget.bytes);
-        // What a checkpoint is to keep has to lie on the disk, and looks into compressed runs are too dear
-        // for many small slices.
-        let held = if context.saves.is_none() && !place.compress {
-            budget.held(form, stretch.end - stretch.start, comm.size(), layout.key_bytes)
-        } else {
+        // Looks into compressed runs are too dear for many small slices.
+        let held = if place.compress {
             Vec::new()
+        } else {
+            budget.held(form, stretch.end - stretch.start, comm.size(), layout.key_bytes)
         };
         let mut end = stretch.end - held.iter().sum::<u64>();
         let mut todo = shares::left(stretch.start..end, item, &done, budget.run_bytes);
@@ -246,7 +246,8 @@ impl<'a> External<'a> {
         self.stored_runs().map(DiskRun::bytes).sum()
     }
 
-    /// Collective. Puts the runs on the disk and names them, for a checkpoint.
+    /// Collective. What a checkpoint keeps of the runs: syncs those on the disk and names them. What stays in
+    /// memory was sorted last, and is to be sorted again.
     ///
     /// # Errors
     /// When any rank cannot sync.

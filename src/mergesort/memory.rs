@@ -1,5 +1,7 @@
 //! How much memory a rank may use, and what it uses it for.
 
+use std::time::Duration;
+
 use super::central;
 use super::form::Form;
 use super::scratch::Layout;
@@ -22,6 +24,8 @@ pub struct Budget {
     pub send_bytes: u64,
     /// Items that a thread sorts without looking up.
     pub piece_bytes: u64,
+    /// Items that may stay in memory between sorting and merging, if there is room.
+    pub held_bytes_max: u64,
 }
 
 /// Items of a run, and of a slice, of a sort that can be interrupted: some seconds' work, which is what a
@@ -32,6 +36,14 @@ const LOST_BYTES: u64 = 1 << 30;
 /// More pieces cost the merge more.
 const PIECE_BYTES: u64 = 256 << 20;
 const PIECE_BYTES_OF_LINES: u64 = 64 << 20;
+
+/// What a rank reads and sorts in a second at the least, about: a cautious guess, as nothing is measured yet
+/// when it is needed.
+const SORTED_A_SECOND: u64 = 100 << 20;
+
+/// Of the time between two checkpoints, which a kill costs anyway, sorting again what stayed in memory
+/// may add one part in so many.
+const AGAIN_PART: u32 = 10;
 
 /// Of the memory of a sort by runs, what merging has at the least beside runs that stay, as one part in so
 /// many.
@@ -110,11 +122,18 @@ pub fn share(local_ranks: u64) -> u64 {
     available_memory_bytes().map_or(1 << 30, share)
 }
 
-/// Of `bytes`, whole items, that a rank sorts by runs, with so much memory for items, how many go through the
-/// disk when no checkpoint needs them there.
-pub fn stored(form: &dyn Form, appetite: Appetite, bytes: u64, ranks: u64, memory: u64) -> u64 {
-    let keys = Layout::new(form, bytes, memory).key_bytes;
-    bytes - Budget::of(memory, appetite).held(form, bytes, ranks, keys).iter().sum::<u64>()
+/// Of `bytes`, whole items, that a rank sorts by runs within a budget, how many go through the disk.
+pub fn stored(form: &dyn Form, budget: Budget, bytes: u64, ranks: u64) -> u64 {
+    let keys = Layout::new(form, bytes, budget.bytes).key_bytes;
+    bytes - budget.held(form, bytes, ranks, keys).iter().sum::<u64>()
+}
+
+/// How many bytes may stay in memory of a sort with a checkpoint every so often. A checkpoint does not have
+/// them, so they are sorted again after a kill: only once, as a sort that goes on from a checkpoint keeps
+/// everything on the disk, and comes further however early it is stopped.
+pub fn held_bytes_max(every: Duration, goes_on: bool) -> u64 {
+    let sorted = u128::from(SORTED_A_SECOND) * (every / AGAIN_PART).as_micros() / 1_000_000;
+    if goes_on { 0 } else { u64::try_from(sorted).unwrap_or(u64::MAX) }
 }
 
 /// Tiny runs for tests, so that there are thousands of them.
@@ -131,6 +150,7 @@ fn merging(bytes: u64) -> Budget {
         slice_bytes_max: (bytes / 8 * 5).max(1 << 16),
         send_bytes: (bytes / 4).max(1 << 12),
         piece_bytes: u64::MAX,
+        held_bytes_max: u64::MAX,
     }
 }
 
@@ -151,20 +171,21 @@ impl Budget {
                 slice_bytes_max,
                 send_bytes: bytes,
                 piece_bytes: u64::MAX,
+                held_bytes_max: u64::MAX,
             };
         }
         Self::of(bytes, appetite)
     }
 
     /// Of so many bytes.
-    fn of(bytes: u64, appetite: Appetite) -> Self {
+    pub fn of(bytes: u64, appetite: Appetite) -> Self {
         let run_bytes = floor_u64(to_f64(bytes) / appetite.sorting).max(1 << 16);
         Self { run_bytes, ..merging(bytes) }
     }
 
-    /// The same for a sort that can be interrupted.
+    /// The same for a sort that can be interrupted, of which so much may stay in memory.
     #[must_use]
-    pub fn with_breaks(self, form: &dyn Form) -> Self {
+    pub fn with_breaks(self, form: &dyn Form, held_bytes_max: u64) -> Self {
         let lines = form.terminator().is_some();
         let piece_bytes = match forced() {
             Some(bytes) => bytes / 3 + 1,
@@ -176,6 +197,7 @@ impl Budget {
             slice_bytes: self.slice_bytes.min(LOST_BYTES),
             slice_bytes_max: self.slice_bytes_max.min(LOST_BYTES / 4 * 5),
             piece_bytes,
+            held_bytes_max,
             ..self
         }
     }
@@ -189,7 +211,8 @@ impl Budget {
             return Vec::new();
         };
         let memory = self.bytes.saturating_sub(keys);
-        let most = memory.saturating_sub(self.merging_beside(bytes, ranks)).min(bytes);
+        let most = memory.saturating_sub(self.merging_beside(bytes, ranks));
+        let most = most.min(self.held_bytes_max).min(bytes);
         let (mut held, mut pieces) = (0, Vec::new());
         loop {
             let sortable = u128::from(memory - held) * u128::from(self.run_bytes);

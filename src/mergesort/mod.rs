@@ -169,8 +169,9 @@ impl<'a> Job<'a> for Mergesort<'a> {
         }
         let appetite = Appetite::of(&*form, line_bytes);
         let mut budget = Budget::new(comm, appetite, spec.memory, to_u64(context.threads.count()));
-        if context.saves.is_some() {
-            budget = budget.with_breaks(&*form);
+        if let Some(saves) = &context.saves {
+            let held = memory::held_bytes_max(saves.breaks.every(), found.is_some());
+            budget = budget.with_breaks(&*form, held);
         }
         let mut runs = [to_u64(own.runs.len())];
         comm.all_reduce(Op::Sum, &mut runs);
@@ -181,7 +182,7 @@ impl<'a> Job<'a> for Mergesort<'a> {
             let bytes = written.map_or(0, |output| output.bytes);
             let (pieces, run_bytes) = (own.pieces, state.run_bytes);
             Way::Done(Box::new(Done { made, pieces, bytes, run_bytes }))
-        } else if needed <= budget.bytes && runs[0] == 0 {
+        } else if needed <= budget.bytes && runs[0] == 0 && written.is_none() {
             neighbours = direct::neighbours(comm, &*form);
             Way::Memory(Box::default())
         } else {

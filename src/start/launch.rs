@@ -29,7 +29,7 @@ use crate::measure::record::{self, Findings, Identity, now};
 use crate::measure::{Meter, Phase};
 use crate::num::{to_u64, to_usize};
 use crate::stop::{self, Breaks};
-use crate::store::checkpoint::{Checkpoints, Found, Start};
+use crate::store::checkpoint::{self, Checkpoints, Found, Start};
 use crate::store::{cleanup, target};
 use crate::threads::{self, Threads};
 use crate::units::duration_text;
@@ -65,8 +65,16 @@ pub(super) struct Size {
     pub threads: u64,
     /// Bytes of a rank besides what its job takes.
     pub rank_bytes: u64,
-    /// Where checkpoints go, if there are any.
-    pub checkpoint: Option<PathBuf>,
+    /// Its checkpoints, if there are any.
+    pub saving: Option<Saving>,
+}
+
+/// Where checkpoints go, and when.
+pub(super) struct Saving {
+    pub directory: PathBuf,
+    pub every: Duration,
+    /// Whether there is one already that the run goes on from.
+    pub goes_on: bool,
 }
 
 /// What is a job's own on the way from words to a run.
@@ -418,9 +426,14 @@ fn dry_run<L: Launch>(given: Given<'_>, launch: Launched) -> Result<()> {
     };
     let threads = to_u64(settings.threads.unwrap_or_else(threads::default_count));
     let mut lines = merged.describe();
-    let (local_ranks, checkpoint) = (launcher::local_size(ranks), settings.checkpoint.clone());
+    let local_ranks = launcher::local_size(ranks);
+    let saving = settings.checkpoint.as_ref().map(|directory| Saving {
+        directory: directory.clone(),
+        every: settings.every(),
+        goes_on: settings.resume && checkpoint::is_there(directory),
+    });
     let rank_bytes = comm::rank_bytes(launched, local_ranks);
-    let size = Size { ranks, local_ranks, threads, rank_bytes, checkpoint };
+    let size = Size { ranks, local_ranks, threads, rank_bytes, saving };
     lines.extend(L::describe(&spec, &size)?);
     say(&lines)?;
     check_targets::<L>(&spec, &settings, given.deck, &merged)

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::measure::record::Findings;
 use crate::mergesort::Mergesort as Job;
 use crate::mergesort::input::{dataset_type, line_bytes, look_at};
-use crate::mergesort::memory::{self, Appetite};
+use crate::mergesort::memory::{self, Appetite, Budget};
 use crate::mergesort::spec::{self, Kind, Spec};
 use crate::num::to_u64;
 use crate::store::target::{directory, free_bytes};
@@ -60,7 +60,7 @@ impl Launch for Mergesort {
     }
 
     fn describe(spec: &Spec, of_run: &Size) -> Result<Vec<String>> {
-        let Size { ranks, local_ranks, threads, rank_bytes, ref checkpoint } = *of_run;
+        let Size { ranks, local_ranks, threads, rank_bytes, ref saving } = *of_run;
         let mut lines = vec![format!("ranks {ranks} x threads {threads}")];
         let Some(bytes) = input_bytes(spec)? else {
             lines.push("memory per rank: not known, an input cannot be looked at".into());
@@ -84,33 +84,37 @@ impl Launch for Mergesort {
             size(told),
             size(memory)
         ));
-        if checkpoint.is_some() && !on_disk {
+        if saving.is_some() && !on_disk {
             let nothing = "of a sort in memory nothing is kept before its output is written";
             lines.push(format!("checkpoints: {nothing}"));
         }
         let output = &spec.output;
         let scratch = spec.scratch.clone().unwrap_or_else(|| directory(output));
-        let scratch = checkpoint.clone().unwrap_or(scratch);
+        let scratch = saving.as_ref().map_or(scratch, |saving| saving.directory.clone());
         if on_disk {
-            // What a checkpoint is to keep has to lie on the disk.
             let item = form.item_bytes().map_or(1, to_u64);
-            let runs = if checkpoint.is_some() || spec.compress_temp {
+            let runs = if spec.compress_temp {
                 bytes
             } else {
+                let mut budget = Budget::of(for_items, appetite);
+                if let Some(saving) = saving {
+                    let held = memory::held_bytes_max(saving.every, saving.goes_on);
+                    budget = budget.with_breaks(&*form, held);
+                }
                 let whole = (bytes / item).div_ceil(ranks.max(1)) * item;
-                let stored = memory::stored(&*form, appetite, whole, ranks, for_items);
+                let stored = memory::stored(&*form, budget, whole, ranks);
                 stored.saturating_mul(ranks).min(bytes)
             };
             let needed = size(needed);
             lines.push(if runs == 0 {
                 format!("{needed} exceed memory: sorted in pieces, which stay there until they are merged")
             } else {
-                let beside = if checkpoint.is_some() { " beside the checkpoints" } else { "" };
+                let beside = if saving.is_some() { " beside the checkpoints" } else { "" };
                 let fits = verdict(runs, free_in(&scratch), "free there");
                 let (place, runs) = (scratch.display(), size(runs));
                 format!("{place}: {runs} of sorted runs{beside}, as {needed} exceed memory{fits}")
             });
-            if let (Some(_), Some(unused)) = (checkpoint, &spec.scratch) {
+            if let (Some(_), Some(unused)) = (saving, &spec.scratch) {
                 lines.push(format!(
                     "{}: not used, as runs that a later run goes on with lie beside the checkpoints",
                     unused.display()
