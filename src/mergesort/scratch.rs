@@ -46,6 +46,10 @@ const KEYS_PART: u64 = 16;
 /// What a chunk of lines costs in memory: its place and the key at its end, about.
 const TEXT_KEY_BYTES: u64 = 160;
 
+/// What the ranks of a node leave to the system of the runs that they wrote last, where a checkpoint would
+/// wait for the disk: a second or two of its time. What is merged soon needs no disk at all.
+const UNSYNCED_BYTES: u64 = 1 << 30;
+
 /// How runs are cut, and what of them stays in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
@@ -225,6 +229,8 @@ pub struct Scratch<'a> {
     /// How runs lie in it.
     pub layout: Layout,
     end: AtomicU64,
+    /// How many bytes behind the last ones the disk is told to begin with, where a checkpoint may wait.
+    behind: Option<u64>,
     /// Whether a checkpoint may name it.
     kept: Cell<bool>,
 }
@@ -278,7 +284,8 @@ impl<'a> Scratch<'a> {
         let file = RunFile { file, shown: directory.to_owned(), name, compress, traffic };
         let file = Arc::new(file);
         let (end, kept) = Default::default();
-        let scratch = Self { checkpoints, file, layout, end, kept };
+        let behind = checkpoints.map(|_| UNSYNCED_BYTES / context.comm.place().local_size.max(1));
+        let scratch = Self { checkpoints, file, layout, end, behind, kept };
         if !compress && bytes > 0 {
             let end = i64::try_from(bytes).map_err(|_| Error::usage("more than any disk holds"))?;
             store::reserve(&scratch.file.file, end).map_err(|cause| {
@@ -326,6 +333,7 @@ impl Drop for Scratch<'_> {
 pub struct Chunks<'a> {
     file: &'a RunFile,
     end: &'a AtomicU64,
+    behind: Option<u64>,
     /// Where the run lies.
     place: u64,
     grain: Option<u64>,
@@ -335,7 +343,8 @@ impl<'a> Chunks<'a> {
     /// Of a run that has this place.
     pub fn at(scratch: &'a Scratch<'_>, place: u64) -> Self {
         let grain = scratch.layout.grain;
-        Self { file: &scratch.file, end: &scratch.end, place, grain }
+        let Scratch { file, end, behind, .. } = scratch;
+        Self { file, end, behind: *behind, place, grain }
     }
 
     /// Writes a chunk that begins `start` bytes behind the beginning of its run.
@@ -368,9 +377,8 @@ impl<'a> Chunks<'a> {
         })?;
         self.file.traffic.written.fetch_add(packed, Ordering::Relaxed);
         self.file.traffic.write_ns.fetch_add(nanoseconds(&clock), Ordering::Relaxed);
-        if self.file.name.is_some() {
-            // A checkpoint will wait for it.
-            start_writeback(&self.file.file, offset, data.len());
+        if let Some(earlier) = self.behind.and_then(|behind| offset.checked_sub(behind)) {
+            start_writeback(&self.file.file, earlier, data.len());
         }
         let (crc64, items) = (crc::checksum(data), to_u64(index.len()));
         Ok(Stored { offset, packed, bytes, crc64, items, last_key, keys })
