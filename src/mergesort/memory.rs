@@ -14,6 +14,8 @@ use crate::num::{floor_u64, len_f64, to_f64, to_u64, to_usize};
 pub struct Budget {
     /// All of it.
     pub bytes: u64,
+    /// Items that can be sorted at once in all of it.
+    sortable_bytes: u64,
     /// Items that are sorted at once.
     pub run_bytes: u64,
     /// Items of a slice that are merged at once: what is aimed at.
@@ -145,6 +147,7 @@ fn forced() -> Option<u64> {
 fn merging(bytes: u64) -> Budget {
     Budget {
         bytes,
+        sortable_bytes: bytes,
         run_bytes: bytes,
         slice_bytes: (bytes / 2).max(1 << 16),
         slice_bytes_max: (bytes / 8 * 5).max(1 << 16),
@@ -166,6 +169,7 @@ impl Budget {
             let (slice_bytes, slice_bytes_max) = (4 * bytes, 5 * bytes);
             return Self {
                 bytes,
+                sortable_bytes: bytes,
                 run_bytes: bytes,
                 slice_bytes,
                 slice_bytes_max,
@@ -180,7 +184,7 @@ impl Budget {
     /// Of so many bytes.
     pub fn of(bytes: u64, appetite: Appetite) -> Self {
         let run_bytes = floor_u64(to_f64(bytes) / appetite.sorting).max(1 << 16);
-        Self { run_bytes, ..merging(bytes) }
+        Self { sortable_bytes: run_bytes, run_bytes, ..merging(bytes) }
     }
 
     /// The same for a sort that can be interrupted, of which so much may stay in memory.
@@ -215,10 +219,10 @@ impl Budget {
         let most = most.min(self.held_bytes_max).min(bytes);
         let (mut held, mut pieces) = (0, Vec::new());
         loop {
-            let sortable = u128::from(memory - held) * u128::from(self.run_bytes);
+            let sortable = u128::from(memory - held) * u128::from(self.sortable_bytes);
             let sortable =
                 u64::try_from(sortable / u128::from(self.bytes.max(1))).unwrap_or(u64::MAX);
-            let piece = sortable.min(most - held) / item * item;
+            let piece = sortable.min(self.run_bytes).min(most - held) / item * item;
             let last = held + piece == bytes;
             if piece == 0 || (piece < self.bytes / LEAST_HELD_PART && !last) {
                 return pieces;
@@ -296,6 +300,27 @@ mod tests {
             // And hardly more could stay.
             let could = bytes.min(memory.saturating_sub(merging));
             prop_assert!(held + memory / 32 + item >= could, "{held} of {could}");
+        }
+    }
+
+    #[test]
+    fn what_checkpoints_lack_is_bounded() {
+        let every = Duration::from_secs(600);
+        assert_eq!(held_bytes_max(every, false), 60 * SORTED_A_SECOND);
+        assert_eq!(held_bytes_max(every, true), 0);
+        assert_eq!(held_bytes_max(Duration::ZERO, false), 0);
+        let keys = form_of("u64".parse().unwrap(), &Flags::default()).unwrap();
+        let budget = Budget::of(1 << 33, Appetite::of(&*keys, None));
+        for most in [0, 1, 1 << 28, 1 << 30, 5 << 30, u64::MAX] {
+            let pieces = budget.with_breaks(&*keys, most).held(&*keys, 1 << 36, 2, 0);
+            let held: u64 = pieces.iter().sum();
+            assert!(held <= most && held <= 1 << 33, "{held} of {most}");
+            // What is too little to be worth a piece goes to the disk.
+            assert!(
+                held >= most.min(1 << 33) / 8 * 7 || most < (1 << 33) / LEAST_HELD_PART,
+                "{held}"
+            );
+            assert!(pieces.iter().all(|piece| *piece <= LOST_BYTES), "{pieces:?}");
         }
     }
 

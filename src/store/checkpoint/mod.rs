@@ -206,16 +206,18 @@ impl Checkpoints {
                 return Err(error);
             }
         };
-        // A name that was given in vain may be there all the same.
         self.next.set(number + 1);
-        let named = comm.decide(|| {
-            let name = || -> std::io::Result<()> {
+        comm.decide(|| {
+            let give_name = || -> std::io::Result<()> {
                 std::fs::rename(&unfinished, &done)?;
                 File::open(&self.directory)?.sync_all()
             };
-            name().map_err(|cause| Error::io("name the checkpoint", &done, &cause))
-        });
-        named?;
+            give_name().map_err(|cause| {
+                // It may have its name, and yet not be there after a loss of power.
+                take_away(&self.directory, &name(number)).ok();
+                Error::io("name the checkpoint", &done, &cause)
+            })
+        })?;
         let mut there = self.there.borrow_mut();
         there.push(number);
         while there.len() > 2 {
@@ -291,7 +293,8 @@ impl Checkpoints {
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
-        if !self.any() {
+        // One that could neither be made nor taken away is still to have its files.
+        if !self.any() && self.lock.is_some() && !is_there(&self.directory) {
             // Whatever ends the run is worse than this.
             self.let_go().ok();
         }
