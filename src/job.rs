@@ -177,7 +177,7 @@ fn phases<'a, J: Job<'a>>(
         Err(error) if error.kind == Kind::Stopped => {
             // What the ranks agree on says more than what one was doing.
             let wish = context.saves.as_ref().map(|saves| saves.breaks.agreed(&context.comm));
-            save(context, &mut job)??;
+            save(context, &mut job)?.map_err(|error| with_older(context, error))?;
             let doing = error.message.strip_prefix("asked to stop").unwrap_or("");
             let why = match wish {
                 Some(Wish::Stop(why)) if doing.starts_with(" while") => why + doing,
@@ -245,6 +245,20 @@ fn save<'a, J: Job<'a>>(context: &Context, job: &mut J) -> Result<Result<()>> {
         let what = job.save()?;
         Ok(saves.checkpoints.save(&context.comm, what, || context.meter.elapsed_s()))
     })
+}
+
+/// Tells of an older checkpoint, when the last one could not be written.
+fn with_older(context: &Context, error: Error) -> Error {
+    match context.saves.as_ref().map(|saves| &saves.checkpoints).filter(|saves| saves.any()) {
+        Some(saves) => {
+            let directory = saves.directory().display();
+            let older = format!(
+                "the same command with --resume goes on from an older checkpoint in {directory}"
+            );
+            Error { message: format!("{}; {older}", error.message), ..error }
+        }
+        None => error,
+    }
 }
 
 fn stopped(context: &Context, why: &str) -> Error {

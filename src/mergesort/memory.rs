@@ -224,7 +224,8 @@ impl Budget {
                 u64::try_from(sortable / u128::from(self.bytes.max(1))).unwrap_or(u64::MAX);
             let piece = sortable.min(self.run_bytes).min(most - held) / item * item;
             let last = held + piece == bytes;
-            if piece == 0 || (piece < self.bytes / LEAST_HELD_PART && !last) {
+            let enough = (self.bytes / LEAST_HELD_PART).min(self.run_bytes / 2);
+            if piece == 0 || (piece < enough && !last) {
                 return pieces;
             }
             pieces.push(piece);
@@ -310,16 +311,16 @@ mod tests {
         assert_eq!(held_bytes_max(every, true), 0);
         assert_eq!(held_bytes_max(Duration::ZERO, false), 0);
         let keys = form_of("u64".parse().unwrap(), &Flags::default()).unwrap();
-        let budget = Budget::of(1 << 33, Appetite::of(&*keys, None));
-        for most in [0, 1, 1 << 28, 1 << 30, 5 << 30, u64::MAX] {
-            let pieces = budget.with_breaks(&*keys, most).held(&*keys, 1 << 36, 2, 0);
+        for (memory, most) in [33, 35, 38].into_iter().flat_map(|bits| {
+            [0, 1, 1 << 28, 1 << 30, 5 << 30, u64::MAX].map(|most| (1_u64 << bits, most))
+        }) {
+            let budget = Budget::of(memory, Appetite::of(&*keys, None));
+            let pieces = budget.with_breaks(&*keys, most).held(&*keys, 4 * memory, 2, 0);
             let held: u64 = pieces.iter().sum();
-            assert!(held <= most && held <= 1 << 33, "{held} of {most}");
+            assert!(held <= most && held <= memory, "{held} of {most}");
             // What is too little to be worth a piece goes to the disk.
-            assert!(
-                held >= most.min(1 << 33) / 8 * 7 || most < (1 << 33) / LEAST_HELD_PART,
-                "{held}"
-            );
+            let least = (memory / LEAST_HELD_PART).min(LOST_BYTES / 2);
+            assert!(held >= most.min(memory) / 8 * 7 || most < least, "{held} of {most}");
             assert!(pieces.iter().all(|piece| *piece <= LOST_BYTES), "{pieces:?}");
         }
     }

@@ -47,7 +47,8 @@ const KEYS_PART: u64 = 16;
 const TEXT_KEY_BYTES: u64 = 160;
 
 /// What the ranks of a node leave to the system of the runs that they wrote last, where a checkpoint would
-/// wait for the disk: a second or two of its time. What is merged soon needs no disk at all.
+/// wait for the disk: a second or two of its time, if it writes half a GB/s or more. What is merged soon
+/// needs no disk at all.
 const UNSYNCED_BYTES: u64 = 1 << 30;
 
 /// How runs are cut, and what of them stays in memory.
@@ -276,7 +277,7 @@ impl<'a> Scratch<'a> {
                 (made.map_err(|cause| fail("make a scratch file in", &cause))?, None)
             }
             Some(checkpoints) => {
-                let (file, name) = checkpoints.new_file(&context.comm, "runs")?;
+                let (file, name) = checkpoints.new_file(&context.comm)?;
                 (file, Some(name))
             }
         };

@@ -84,7 +84,8 @@ impl Launch for Mergesort {
             size(told),
             size(memory)
         ));
-        if saving.is_some() && !on_disk {
+        let goes_on = saving.as_ref().is_some_and(|saving| saving.goes_on);
+        if saving.is_some() && !on_disk && !goes_on {
             let nothing = "of a sort in memory nothing is kept before its output is written";
             lines.push(format!("checkpoints: {nothing}"));
         }
@@ -110,10 +111,21 @@ impl Launch for Mergesort {
                 format!("{needed} exceed memory: sorted in pieces, which stay there until they are merged")
             } else {
                 let beside = if saving.is_some() { " beside the checkpoints" } else { "" };
-                let fits = verdict(runs, free_in(&scratch), "free there");
+                let fits = if goes_on {
+                    ", those of the checkpoint included".into()
+                } else {
+                    verdict(runs, free_in(&scratch), "free there")
+                };
                 let (place, runs) = (scratch.display(), size(runs));
                 format!("{place}: {runs} of sorted runs{beside}, as {needed} exceed memory{fits}")
             });
+            if saving.is_some() && !goes_on && runs < bytes {
+                lines.push(format!(
+                    "checkpoints: without {} that stay in memory; a run that goes on sorts them again \
+                     and needs as much more on the disk",
+                    size(bytes - runs)
+                ));
+            }
             if let (Some(_), Some(unused)) = (saving, &spec.scratch) {
                 lines.push(format!(
                     "{}: not used, as runs that a later run goes on with lie beside the checkpoints",

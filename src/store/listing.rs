@@ -2,13 +2,15 @@
 //! closed, as a broken disk or a network's file system may say.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{ErrorKind, Result};
+use std::io::{Error, ErrorKind, Result};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use nix::dir::Dir;
-use nix::fcntl::OFlag;
+use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::again;
 
@@ -17,10 +19,14 @@ use super::again;
 /// # Errors
 /// When it cannot be read.
 pub fn names(directory: &Path, most: usize) -> Result<Vec<OsString>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut entries = again(|| Dir::open(directory, flags, Mode::empty()))?;
+    names_in(&mut again(|| Dir::open(directory, LISTED, Mode::empty()))?, most)
+}
+
+const LISTED: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_CLOEXEC);
+
+fn names_in(directory: &mut Dir, most: usize) -> Result<Vec<OsString>> {
     let mut names = Vec::new();
-    for entry in entries.iter() {
+    for entry in directory.iter() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name != b"." && name != b".." {
@@ -33,19 +39,26 @@ pub fn names(directory: &Path, most: usize) -> Result<Vec<OsString>> {
     Ok(names)
 }
 
-/// Removes a directory with all that is in it, or a file; what is gone already is no error.
+/// Removes a directory with all that is in it, or a file; what is gone already is no error. No link is
+/// followed, not even one that is put there meanwhile.
 ///
 /// # Errors
 /// When anything cannot be removed.
 pub fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
+    remove_at(AT_FDCWD, path)
+}
+
+fn remove_at(place: BorrowedFd<'_>, name: &Path) -> Result<()> {
+    match unlinkat(place, name, UnlinkatFlags::NoRemoveDir).map_err(Error::from) {
         Err(cause) if cause.kind() == ErrorKind::IsADirectory => {}
         removed => return absent(removed),
     }
-    for name in names(path, usize::MAX)? {
-        remove(&path.join(name))?;
+    let flags = LISTED | OFlag::O_NOFOLLOW;
+    let mut directory = again(|| Dir::openat(place, name, flags, Mode::empty()))?;
+    for inner in names_in(&mut directory, usize::MAX)? {
+        remove_at(directory.as_fd(), Path::new(&inner))?;
     }
-    absent(std::fs::remove_dir(path))
+    absent(unlinkat(place, name, UnlinkatFlags::RemoveDir).map_err(Error::from))
 }
 
 /// What is not there needs no removal.

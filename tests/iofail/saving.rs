@@ -11,17 +11,22 @@ use super::{Stage, Tally, all_well, jobs, seed, tell};
 use dcomp::num::mix64;
 use jobs::Job;
 
-/// What a run begins with: nothing of its own, or what a stopped one left.
+/// What a run begins with, nothing of its own or what a stopped one left, and whether it is stopped itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begin {
     Fresh,
     Stopped,
+    /// Fresh, and told to stop.
+    Stopping,
 }
+
+const BEGINS: [Begin; 3] = [Begin::Fresh, Begin::Stopped, Begin::Stopping];
 
 /// A job that saves, with what is there before it and what is there in the end.
 struct Scene<'a> {
     stage: &'a Stage,
     job: &'static Job,
+    variables: Vec<(&'static str, &'static str)>,
     before: Files,
     whole: Files,
     calls: Vec<Call>,
@@ -40,9 +45,9 @@ impl<'a> Scene<'a> {
         }
         let older = b"{\"schema\": \"dcomp-run/1\", \"older\": true}".to_vec();
         before.insert(job.record(), Some(older));
+        let stopping = [job.variables, &[jobs::STOP]].concat();
         if begin == Begin::Stopped {
-            let variables = [job.variables, &[jobs::STOP]].concat();
-            let stopped = stage.run_with(job, None, &variables, &before, None).0;
+            let stopped = stage.run_with(job, None, &stopping, &before, None).0;
             assert_eq!(stopped.code, 75, "{stopped:#?}");
             before = files(&stage.root);
             assert!(
@@ -51,11 +56,16 @@ impl<'a> Scene<'a> {
                 before.keys()
             );
         }
-        let (done, calls) = stage.run(job, None, &before, None);
+        let (done, mut calls) = stage.run(job, None, &before, None);
         assert_eq!(done.code, 0, "{done:#?}");
         let whole = files(&stage.root);
         assert!(!whole.keys().any(|name| is_kept(name)), "{:?} left", whole.keys());
-        Self { stage, job, before, whole, calls }
+        let mut variables = job.variables.to_vec();
+        if begin == Begin::Stopping {
+            variables = stopping;
+            calls = stage.run_with(job, None, &variables, &before, None).1;
+        }
+        Self { stage, job, variables, before, whole, calls }
     }
 
     fn most(&self) -> u64 {
@@ -64,8 +74,8 @@ impl<'a> Scene<'a> {
 
     /// Makes one run with a fault, and one without it where that refused, and judges both.
     fn fail(&self, fault: Fault) -> Result<Option<Verdict>, String> {
-        let Self { stage, job, before, whole, .. } = self;
-        let (done, calls) = stage.run(job, None, before, Some(fault));
+        let Self { stage, job, variables, before, whole, .. } = self;
+        let (done, calls) = stage.run_with(job, None, variables, before, Some(fault));
         let left = files(&stage.root);
         let hits: Vec<&Call> = calls.iter().filter(|call| call.failed).collect();
         let reached = !hits.is_empty();
@@ -88,7 +98,14 @@ impl<'a> Scene<'a> {
             let new: Vec<_> = left.keys().filter(|name| !before.contains_key(*name)).collect();
             format!("{}: {problem}\n{fault:?}\n{hits:?}\nnew: {new:?}\n{done:#?}", job.name)
         };
-        let verdict = seen.verdict().map_err(wrong)?;
+        let verdict = if done.code == 75 && variables.contains(&jobs::STOP) {
+            // Whatever failed, there is a checkpoint, or an older one; the output is as it was.
+            let records = [job.record(), format!("{}.failed.json", job.outputs[0])];
+            seen.same(before, &records).map(|()| Verdict::Refused)
+        } else {
+            seen.verdict()
+        };
+        let verdict = verdict.map_err(wrong)?;
         if done.code != 0 {
             let again = stage.run(job, None, &left, None).0;
             let after = files(&stage.root);
@@ -108,7 +125,7 @@ fn a_failed_call_of_a_run_with_checkpoints_costs_nothing_that_was_kept() {
     let (stage, seed) = (Stage::new(), seed());
     let mut all = Vec::new();
     for (job, number) in jobs::SAVING.iter().zip(0_u64..) {
-        for begin in [Begin::Fresh, Begin::Stopped] {
+        for begin in BEGINS {
             let scene = Scene::new(&stage, job, begin);
             let (mut tally, most) = (Tally::default(), scene.most());
             for draw in 0..8 {
@@ -130,7 +147,7 @@ fn every_call_of_every_run_with_checkpoints_failed_once() {
     let stage = Stage::new();
     let mut all = Vec::new();
     for job in &jobs::SAVING {
-        for begin in [Begin::Fresh, Begin::Stopped] {
+        for begin in BEGINS {
             let scene = Scene::new(&stage, job, begin);
             let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
             for at in 1..=scene.most() + 3 {

@@ -19,19 +19,19 @@ use crate::comm::Comm;
 use crate::error::{Error, Result};
 use crate::store::listing;
 
-/// How their names end.
+/// How their names begin and end.
+const RUNS: &str = "runs";
 const ENDING: &str = ".data";
 
 impl Checkpoints {
-    /// Makes a file that checkpoints can name; its name begins with `what` and this rank. Also where it lies
-    /// in the directory. Local.
+    /// Makes a file for sorted runs that checkpoints can name. Also where it lies in the directory. Local.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn new_file(&self, comm: &Comm, what: &str) -> Result<(File, PathBuf)> {
+    pub fn new_file(&self, comm: &Comm) -> Result<(File, PathBuf)> {
         // Told apart from those of earlier runs, which this one may need.
         let random = RandomState::new().build_hasher().finish();
-        let name = PathBuf::from(format!("{what}-{:05}-{random:016x}{ENDING}", comm.rank()));
+        let name = PathBuf::from(format!("{RUNS}-{:05}-{random:016x}{ENDING}", comm.rank()));
         let path = self.directory.join(&name);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true).mode(0o600);
@@ -71,6 +71,20 @@ pub(super) fn names(comm: &Comm, kept: &[Kept]) -> Vec<String> {
     names.into_iter().collect()
 }
 
+/// Whether a file of such a name can be ours.
+fn is_name(name: &str) -> bool {
+    let inner = name.strip_prefix(RUNS).and_then(|rest| rest.strip_suffix(ENDING)).unwrap_or("");
+    let mut words = inner.split('-');
+    let (before, maker, random) = (words.next(), words.next(), words.next());
+    let is_number = |word: &str| word.len() >= 5 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let is_random =
+        |word: &str| word.len() == 16 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    before == Some("")
+        && maker.is_some_and(is_number)
+        && random.is_some_and(is_random)
+        && words.next().is_none()
+}
+
 /// Removes those that none of these checkpoints needs, as far as their heads can be read. On root.
 pub(super) fn remove_unneeded(directory: &Path, numbers: &[u64]) -> Result<()> {
     let heads = numbers.iter().filter_map(|&number| {
@@ -82,10 +96,7 @@ pub(super) fn remove_unneeded(directory: &Path, numbers: &[u64]) -> Result<()> {
         for entry in listing::names(directory, usize::MAX)? {
             let (name, path) = (entry.to_string_lossy(), directory.join(&entry));
             // No directory of such a name is ours.
-            if name.ends_with(ENDING)
-                && !needed.contains(&*name)
-                && !path.symlink_metadata()?.is_dir()
-            {
+            if is_name(&name) && !needed.contains(&*name) && !path.symlink_metadata()?.is_dir() {
                 std::fs::remove_file(path)?;
             }
         }

@@ -90,6 +90,16 @@ fn name(number: u64) -> String {
     format!("ckpt-{number:06}")
 }
 
+fn unfinished_name(number: u64) -> String {
+    format!("{UNFINISHED}{number:06}")
+}
+
+/// Whether an entry of the directory has a name that `of` gives to some number. Others are somebody else's.
+fn is_name(entry: &str, of: fn(u64) -> String) -> bool {
+    let number = entry.split_once('-').and_then(|(_, number)| number.parse().ok());
+    number.is_some_and(|number| of(number) == entry)
+}
+
 fn part_name(part: u64) -> String {
     format!("part-{part:05}")
 }
@@ -195,7 +205,7 @@ impl Checkpoints {
         let begin = seconds();
         let number = self.next.get();
         let done = self.directory.join(name(number));
-        let unfinished = self.directory.join(format!("{UNFINISHED}{number:06}"));
+        let unfinished = self.directory.join(unfinished_name(number));
         let written = self.write(comm, &unfinished, saved);
         let bytes = match written {
             Ok(bytes) => bytes,
@@ -327,8 +337,14 @@ fn let_go(directory: &Path, lock: File) -> Result<()> {
     listing::absent(std::fs::remove_file(&path))
         .map_err(|cause| Error::io("remove", &path, &cause))?;
     let removed = std::fs::remove_dir(directory).or_else(|cause| match cause.kind() {
-        // Somebody keeps something else there.
-        ErrorKind::DirectoryNotEmpty => Ok(()),
+        // Something else is kept there.
+        ErrorKind::DirectoryNotEmpty
+        // It is somebody else's to remove, or a link, a mount point, or `.`.
+        | ErrorKind::PermissionDenied
+        | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::NotADirectory
+        | ErrorKind::ResourceBusy
+        | ErrorKind::InvalidInput => Ok(()),
         _ => Err(cause),
     });
     listing::absent(removed).map_err(|cause| Error::io("remove", directory, &cause))?;
@@ -369,13 +385,6 @@ impl Kept {
 
 /// Makes the directory, if it is not there, and locks it for as long as the file is open.
 fn hold(directory: &Path) -> Result<File> {
-    match DirBuilder::new().mode(0o700).create(directory) {
-        Ok(()) => {}
-        Err(cause) if cause.kind() == ErrorKind::AlreadyExists => {}
-        Err(cause) => {
-            return Err(Error::io("make the checkpoint directory", directory, &cause));
-        }
-    }
     let path = directory.join(LOCK);
     let open = || {
         let mut options = OpenOptions::new();
@@ -384,14 +393,21 @@ fn hold(directory: &Path) -> Result<File> {
     };
     // A run that was just killed may live a moment longer.
     for _ in 0..30 {
-        let file = open().map_err(|cause| Error::io("open", &path, &cause))?;
-        match file.try_lock() {
-            // The run that held it may have removed it at its end.
-            Ok(()) if is_at(&file, &path) => return Ok(file),
-            Ok(()) => {
-                DirBuilder::new().mode(0o700).create(directory).ok();
-                continue;
+        match DirBuilder::new().mode(0o700).create(directory) {
+            Err(cause) if cause.kind() != ErrorKind::AlreadyExists => {
+                return Err(Error::io("make the checkpoint directory", directory, &cause));
             }
+            _ => {}
+        }
+        let file = match open() {
+            // The run that held it has just come to its end.
+            Err(cause) if cause.kind() == ErrorKind::NotFound && !directory.exists() => continue,
+            opened => opened.map_err(|cause| Error::io("open", &path, &cause))?,
+        };
+        match file.try_lock() {
+            // It may have removed it in between.
+            Ok(()) if is_at(&file, &path) => return Ok(file),
+            Ok(()) => continue,
             Err(TryLockError::Error(cause)) if cause.kind() != ErrorKind::Interrupted => {
                 return Err(Error::io("lock", &path, &cause));
             }
@@ -414,12 +430,12 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 /// Removes what an interrupted run did not finish.
 fn remove_unfinished(directory: &Path) -> Result<()> {
-    remove_matching(directory, |name| name.starts_with(UNFINISHED))
+    remove_matching(directory, |entry| is_name(entry, unfinished_name))
 }
 
 /// Removes all checkpoints, oldest first.
 fn discard_all(directory: &Path) -> Result<()> {
-    remove_matching(directory, |name| name.starts_with("ckpt-"))
+    remove_matching(directory, |entry| is_name(entry, name))
 }
 
 fn remove_matching(directory: &Path, ours: impl Fn(&str) -> bool) -> Result<()> {

@@ -144,9 +144,12 @@ fn what_is_no_file_is_passed_over() {
     let identity = json!({ "job": "test" });
     let (checkpoints, _) = open(&directory, &identity, Start::Resume).unwrap();
     save(&checkpoints, 1, Vec::new());
-    let data = directory.join("runs-00000-0.data");
+    let data = directory.join("runs-00000-0123456789abcdef.data");
     std::fs::write(&data, b"0123456789").unwrap();
-    let kept = Kept { path: "runs-00000-0.data".into(), extents: vec![Extent::of(2, b"2345")] };
+    let kept = Kept {
+        path: "runs-00000-0123456789abcdef.data".into(),
+        extents: vec![Extent::of(2, b"2345")],
+    };
     save(&checkpoints, 2, vec![kept]);
     drop(checkpoints);
     let newest = directory.join("ckpt-000002");
@@ -163,13 +166,19 @@ fn what_is_no_file_is_passed_over() {
     for name in ["ckpt-000003", "ckpt-18446744073709551615", "unfinished-000007"] {
         std::fs::write(directory.join(name), b"x").unwrap();
     }
-    std::fs::create_dir(directory.join("other.data")).unwrap();
+    // What has no name of ours is nobody's business.
+    let others = ["ckpt-best", "unfinished-essay", "ckpt-1", "mine.data", "runs-00000-1.data"];
+    for name in others {
+        std::fs::create_dir(directory.join(name)).unwrap();
+        std::fs::write(directory.join(name).join("weights"), b"x").unwrap();
+        std::fs::write(directory.join(format!("{name}.data")), b"x").unwrap();
+    }
     let (checkpoints, found) = open(&directory, &identity, Start::Resume).unwrap();
     assert_eq!(found.unwrap().number, 2);
     save(&checkpoints, 3, Vec::new());
     checkpoints.finish(&Comm::alone()).unwrap();
     let left: Vec<_> = std::fs::read_dir(&directory).unwrap().flatten().collect();
-    assert_eq!(left.len(), 1, "only what is not ours: {left:?}");
+    assert_eq!(left.len(), 2 * others.len(), "all that is not ours, and only that: {left:?}");
 }
 
 /// Numbers that no run wrote, behind a checksum that fits.
