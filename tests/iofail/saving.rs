@@ -98,9 +98,12 @@ impl<'a> Scene<'a> {
             let new: Vec<_> = left.keys().filter(|name| !before.contains_key(*name)).collect();
             format!("{}: {problem}\n{fault:?}\n{hits:?}\nnew: {new:?}\n{done:#?}", job.name)
         };
+        // The record of a failure has another name where it could not be seen what has the usual one.
+        let failed = |name: &&String| name.starts_with(&format!("{}.failed", job.outputs[0]));
+        let records: Vec<String> =
+            left.keys().filter(failed).cloned().chain([job.record()]).collect();
         let verdict = if done.code == 75 && variables.contains(&jobs::STOP) {
             // Whatever failed, there is a checkpoint, or an older one; the output is as it was.
-            let records = [job.record(), format!("{}.failed.json", job.outputs[0])];
             seen.same(before, &records).map(|()| Verdict::Refused)
         } else {
             seen.verdict()
@@ -109,7 +112,6 @@ impl<'a> Scene<'a> {
         if done.code != 0 {
             let again = stage.run(job, None, &left, None).0;
             let after = files(&stage.root);
-            let records = [job.record(), format!("{}.failed.json", job.outputs[0])];
             let last = Seen { after: &after, done: &again, hits: &[], ..seen };
             let same =
                 if again.code == 0 { last.same(whole, &records) } else { Err("refused".into()) };
