@@ -418,6 +418,31 @@ fn leftovers_go_away() {
     scene.check("leftovers");
 }
 
+/// A complete run is one also where the directory is not its own to remove, and others' files are theirs.
+#[test]
+fn a_directory_of_somebody_else_stays() {
+    let scene = Scene::new(&SORTS[0]);
+    let place = scene.dir.path("place");
+    std::fs::create_dir(&place).unwrap();
+    std::os::unix::fs::symlink(&place, scene.dir.path("ck")).unwrap();
+    for ranks in [None, Some(2)] {
+        scene.run(&[], ranks).env("DCOMP_STOP_AFTER", "12").fails(75);
+        scene.run(&[], ranks).ok();
+        assert!(scene.output() == scene.expected);
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 0);
+        scene.forget();
+    }
+    std::fs::create_dir(place.join("ckpt-best")).unwrap();
+    for name in ["ckpt-best/weights", "mine.data", "unfinished-essay"] {
+        std::fs::write(place.join(name), name).unwrap();
+    }
+    scene.run(&[], None).env("DCOMP_STOP_AFTER", "12").fails(75);
+    scene.run(&[], Some(3)).ok();
+    assert!(scene.output() == scene.expected);
+    assert_eq!(names(&scene.dir, ""), ["ckpt-best", "mine.data", "unfinished-essay"]);
+    assert_eq!(std::fs::read(place.join("ckpt-best/weights")).unwrap(), b"ckpt-best/weights");
+}
+
 #[test]
 fn a_dry_run_says_where_runs_lie() {
     let scene = Scene::new(&SORTS[0]);
