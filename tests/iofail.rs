@@ -229,6 +229,19 @@ fn a_failed_call_of_one_rank_is_everybodys() {
     all_well(&all);
 }
 
+/// Each of the calls of one rank in every way that it can fail, and some more: a fault may bring more calls
+/// than there were without it.
+fn every_fault(calls: &[Call]) -> Vec<Fault> {
+    let most = calls.iter().map(|call| call.number).max().unwrap_or(0);
+    let ways_of = |at| {
+        let call = calls.iter().find(|call| call.number == at);
+        let ways =
+            WAYS.into_iter().filter(move |way| *way != "SHORT" || call.is_none_or(Call::moves));
+        ways.map(move |way| Fault { at, rank: None, way })
+    };
+    (1..=most + 3).flat_map(ways_of).collect()
+}
+
 /// Every call, every way, with an older output and without.
 #[test]
 #[ignore = "ten thousand runs: make campaign"]
@@ -239,15 +252,8 @@ fn every_call_of_every_job_failed_once() {
         let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
         for older in if job.replaces { &[false, true][..] } else { &[false] } {
             let scene = Scene::new(&stage, job, None, *older);
-            // A fault may bring more calls than there were without it.
-            for at in 1..=scene.most(None) + 3 {
-                let call = scene.calls.iter().find(|call| call.number == at);
-                for way in
-                    WAYS.into_iter().filter(|way| *way != "SHORT" || call.is_none_or(Call::moves))
-                {
-                    let verdict = scene.fail(Fault { at, rank: None, way });
-                    tallies.entry(way).or_default().add(verdict);
-                }
+            for fault in every_fault(&scene.calls) {
+                tallies.entry(fault.way).or_default().add(scene.fail(fault));
             }
         }
         tell(job.name, tallies, &mut all);

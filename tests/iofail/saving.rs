@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::oracle::{Files, Seen, Verdict, files, restore};
 use super::shim::{Call, Fault, WAYS};
-use super::{Stage, Tally, all_well, jobs, seed, tell};
+use super::{Stage, Tally, all_well, every_fault, jobs, seed, tell};
 use dcomp::num::mix64;
 use jobs::Job;
 
@@ -152,14 +152,8 @@ fn every_call_of_every_run_with_checkpoints_failed_once() {
         for begin in BEGINS {
             let scene = Scene::new(&stage, job, begin);
             let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
-            for at in 1..=scene.most() + 3 {
-                let call = scene.calls.iter().find(|call| call.number == at);
-                for way in
-                    WAYS.into_iter().filter(|way| *way != "SHORT" || call.is_none_or(Call::moves))
-                {
-                    let verdict = scene.fail(Fault { at, rank: None, way });
-                    tallies.entry(way).or_default().add(verdict);
-                }
+            for fault in every_fault(&scene.calls) {
+                tallies.entry(fault.way).or_default().add(scene.fail(fault));
             }
             tell(&format!("{} {begin:?}", job.name), tallies, &mut all);
         }

@@ -401,7 +401,11 @@ fn hold(directory: &Path) -> Result<File> {
         }
         let file = match open() {
             // The run that held it has just come to its end.
-            Err(cause) if cause.kind() == ErrorKind::NotFound && !directory.exists() => continue,
+            Err(cause)
+                if cause.kind() == ErrorKind::NotFound && directory.symlink_metadata().is_err() =>
+            {
+                continue;
+            }
             opened => opened.map_err(|cause| Error::io("open", &path, &cause))?,
         };
         match file.try_lock() {
